@@ -1,0 +1,1 @@
+//! Caching policy on quick_cache: lifetimes, single flight, negative answers, coalesced batches.

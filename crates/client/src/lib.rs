@@ -1,0 +1,1 @@
+//! Outbound HTTP with bounds: key sets of outside issuers and the webhook sink.

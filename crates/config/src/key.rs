@@ -1,0 +1,27 @@
+use crate::Value;
+
+/// Whether a change of a key holds at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A reload applies it.
+    Live,
+    /// It needs a restart, and the answer to a reload says so.
+    Restart,
+}
+
+/// A key as its declaration tells it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    /// Dotted path, as `limits.size.body`.
+    pub path: String,
+    /// The default.
+    pub default: Value,
+    /// What is accepted, in words and with the range.
+    pub accepts: String,
+    /// Whether a change holds at once.
+    pub change: Change,
+    /// Whether the value must not be shown.
+    pub secret: bool,
+    /// The declaration's documentation, one line per element.
+    pub doc: &'static [&'static str],
+}

@@ -1,0 +1,153 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Change, Finding, Key, Origin, Range, Setting, Value};
+
+/// The merged layers, while groups of settings take their values from them.
+#[derive(Debug, Default)]
+pub struct Reader {
+    values: BTreeMap<String, (Value, Origin)>,
+    known: BTreeSet<String>,
+    origins: BTreeMap<String, Origin>,
+    findings: Vec<Finding>,
+}
+
+impl Reader {
+    /// Over values that already know their origin.
+    #[must_use]
+    pub fn new(values: BTreeMap<String, (Value, Origin)>) -> Self {
+        Self { values, ..Self::default() }
+    }
+
+    /// Over pairs of text, as flags give them.
+    pub fn from_text<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let values = pairs.into_iter().map(|(key, text)| {
+            let origin = Origin::Flag(format!("--set {key}").into());
+            (key.to_owned(), (Value::Text(text.to_owned()), origin))
+        });
+        Self::new(values.collect())
+    }
+
+    /// The value of `key`, or its default with a finding when it is not acceptable.
+    pub fn setting<T: Setting + Clone>(
+        &mut self,
+        key: &str,
+        default: &T,
+        range: Option<&dyn Range<T>>,
+    ) -> T {
+        self.known.insert(key.to_owned());
+        let Some((value, origin)) = self.values.get(key) else { return default.clone() };
+        let parsed = T::parse(value);
+        if let Some(parsed) = &parsed
+            && range.is_none_or(|range| range.admits(parsed))
+        {
+            self.origins.insert(key.to_owned(), origin.clone());
+            return parsed.clone();
+        }
+        let fault = if parsed.is_none() { "is of the wrong type or form" } else { "is out of range" };
+        self.findings.push(Finding {
+            key: key.to_owned(),
+            value: Some(if T::SECRET { "***".to_owned() } else { value.to_string() }),
+            origin: origin.clone(),
+            message: format!("{fault}, accepts {}", accepts::<T>(range)),
+        });
+        default.clone()
+    }
+
+    /// Notes a mistake that the reader of a group found itself.
+    pub fn find(&mut self, finding: Finding) {
+        self.findings.push(finding);
+    }
+
+    /// Where the value of `key` came from.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// Every mistake: those found while reading, and every key that nobody asked for.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Finding> {
+        for (key, (value, origin)) in &self.values {
+            if self.known.contains(key) {
+                continue;
+            }
+            let hint = nearest(key, &self.known)
+                .map_or_else(String::new, |near| format!(", did you mean {near}?"));
+            self.findings.push(Finding {
+                key: key.clone(),
+                // The value of an unknown key may be a misspelled secret.
+                value: matches!(value, Value::List(_)).then(|| "[…]".to_owned()),
+                origin: origin.clone(),
+                message: format!("is not a known key{hint}"),
+            });
+        }
+        self.findings
+    }
+}
+
+/// For [`settings!`](crate::settings!).
+#[doc(hidden)]
+#[must_use]
+pub fn declare<T: Setting>(
+    path: String,
+    default: &T,
+    change: Change,
+    doc: &'static [&'static str],
+    range: Option<&dyn Range<T>>,
+) -> Key {
+    let accepts = accepts::<T>(range);
+    Key { path, default: default.to_value(), accepts, change, secret: T::SECRET, doc }
+}
+
+/// For [`settings!`](crate::settings!).
+#[doc(hidden)]
+#[must_use]
+pub fn join(path: &str, name: &str) -> String {
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+fn accepts<T: Setting>(range: Option<&dyn Range<T>>) -> String {
+    let Some(range) = range else { return T::ACCEPTS.to_owned() };
+    format!("{}: {}", T::ACCEPTS, range.describe())
+}
+
+/// The known key that takes the fewest edits, if it is near enough to be meant.
+fn nearest<'a>(key: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
+    let distances = known.iter().map(|other| (edits(key, other), other));
+    let (distance, near) = distances.min_by_key(|(distance, _)| *distance)?;
+    (distance <= 1 + key.len() / 4).then_some(near)
+}
+
+/// Levenshtein's distance, counted in characters.
+fn edits(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in to.iter().enumerate() {
+            let substitute = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn edits_are_counted() {
+        for (from, to, count) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0)] {
+            assert_eq!(edits(from, to), count, "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn the_value_of_an_unknown_key_is_not_shown() {
+        let findings = Reader::from_text([("stroe.sql", "postgres://u:hunter2@h/d")]).finish();
+        let told = findings[0].value.clone().unwrap_or_default() + &findings[0].message;
+        assert!(!told.contains("hunter2"));
+    }
+}

@@ -1,0 +1,201 @@
+use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, time::Duration};
+
+use crate::{ByteSize, Rate, Secret, Value, format_duration, parse_duration};
+
+/// A type that a setting can have.
+pub trait Setting: Sized {
+    /// What is accepted, in words: `a size as 64KiB`.
+    const ACCEPTS: &'static str;
+    /// Whether the value must not be shown.
+    const SECRET: bool = false;
+
+    /// Understands `value`; `None` when it is not of this type.
+    fn parse(value: &Value) -> Option<Self>;
+
+    /// The value as a file would hold it.
+    fn to_value(&self) -> Value;
+}
+
+/// What a declaration may write behind `in`.
+pub trait Range<T> {
+    /// Whether `value` lies inside.
+    fn admits(&self, value: &T) -> bool;
+
+    /// Both ends, in words.
+    fn describe(&self) -> String;
+}
+
+impl<T: Setting + PartialOrd> Range<T> for RangeInclusive<T> {
+    fn admits(&self, value: &T) -> bool {
+        self.contains(value)
+    }
+
+    fn describe(&self) -> String {
+        let plain = |value: &T| value.to_value().to_string().replace('"', "");
+        format!("{} to {}", plain(self.start()), plain(self.end()))
+    }
+}
+
+/// A fixed choice of words.
+impl Range<String> for &[&str] {
+    fn admits(&self, value: &String) -> bool {
+        self.contains(&value.as_str())
+    }
+
+    fn describe(&self) -> String {
+        self.join(", ")
+    }
+}
+
+fn parse_text<T>(value: &Value, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    let Value::Text(text) = value else { return None };
+    parse(text.trim())
+}
+
+fn text(value: impl Display) -> Value {
+    Value::Text(value.to_string())
+}
+
+macro_rules! integers {
+    ($($type:ty),*) => {$(
+        impl Setting for $type {
+            const ACCEPTS: &'static str = "a whole number";
+
+            fn parse(value: &Value) -> Option<Self> {
+                match value {
+                    Value::Integer(number) => Self::try_from(*number).ok(),
+                    other => parse_text(other, |text| text.parse().ok()),
+                }
+            }
+
+            fn to_value(&self) -> Value {
+                Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX))
+            }
+        }
+    )*};
+}
+
+integers!(u8, u16, u32, u64, usize);
+
+impl Setting for f64 {
+    const ACCEPTS: &'static str = "a number";
+
+    fn parse(value: &Value) -> Option<Self> {
+        let number = match value {
+            Value::Float(number) => Some(*number),
+            Value::Integer(number) => Some(*number as Self),
+            other => parse_text(other, |text| text.parse().ok()),
+        };
+        number.filter(|number| number.is_finite())
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Float(*self)
+    }
+}
+
+impl Setting for bool {
+    const ACCEPTS: &'static str = "true or false";
+
+    fn parse(value: &Value) -> Option<Self> {
+        match value {
+            Value::Bool(flag) => Some(*flag),
+            other => parse_text(other, |text| text.parse().ok()),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Bool(*self)
+    }
+}
+
+impl Setting for String {
+    const ACCEPTS: &'static str = "text";
+
+    fn parse(value: &Value) -> Option<Self> {
+        let Value::Text(text) = value else { return None };
+        Some(text.clone())
+    }
+
+    fn to_value(&self) -> Value {
+        text(self)
+    }
+}
+
+impl Setting for Vec<String> {
+    const ACCEPTS: &'static str = "a list of texts, or one text with commas";
+
+    fn parse(value: &Value) -> Option<Self> {
+        match value {
+            Value::List(items) => items.iter().map(String::parse).collect(),
+            other => parse_text(other, |text| {
+                Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(Into::into).collect())
+            }),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::List(self.iter().map(text).collect())
+    }
+}
+
+impl Setting for Secret {
+    const ACCEPTS: &'static str = "text";
+    const SECRET: bool = true;
+
+    fn parse(value: &Value) -> Option<Self> {
+        String::parse(value).map(Self::new)
+    }
+
+    fn to_value(&self) -> Value {
+        text(if self.is_empty() { "" } else { "***" })
+    }
+}
+
+impl Setting for SocketAddr {
+    const ACCEPTS: &'static str = "an address and port as 127.0.0.1:8080 or [::1]:8080";
+
+    fn parse(value: &Value) -> Option<Self> {
+        parse_text(value, |text| text.parse().ok())
+    }
+
+    fn to_value(&self) -> Value {
+        text(self)
+    }
+}
+
+impl Setting for Duration {
+    const ACCEPTS: &'static str = "a time as 500ms, 30s, 15m, 24h or 30d";
+
+    fn parse(value: &Value) -> Option<Self> {
+        parse_text(value, parse_duration)
+    }
+
+    fn to_value(&self) -> Value {
+        text(format_duration(*self))
+    }
+}
+
+impl Setting for ByteSize {
+    const ACCEPTS: &'static str = "a size as 512B, 64KiB, 10MiB or 2GiB";
+
+    fn parse(value: &Value) -> Option<Self> {
+        parse_text(value, |text| text.parse().ok())
+    }
+
+    fn to_value(&self) -> Value {
+        text(self)
+    }
+}
+
+impl Setting for Rate {
+    const ACCEPTS: &'static str = "a rate as 100/s, 20/min or 5/h";
+
+    fn parse(value: &Value) -> Option<Self> {
+        parse_text(value, |text| text.parse().ok())
+    }
+
+    fn to_value(&self) -> Value {
+        text(self)
+    }
+}

@@ -1,0 +1,131 @@
+use std::{error::Error, fmt};
+
+use crate::{Problem, types};
+
+/// Any cause.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// An error that knows what a client may be told of it.
+///
+/// Implemented beside each error enum, variant by variant.
+pub trait ToProblem: Error {
+    /// The public half of this error.
+    fn to_problem(&self) -> Problem;
+}
+
+/// A refused or failed request: the public problem, and the private cause if there is one.
+///
+/// It is not itself an [`Error`], so that `?` can turn every [`ToProblem`] into it.
+pub struct Rejection(Box<Parts>);
+
+struct Parts {
+    problem: Problem,
+    cause: Option<BoxError>,
+    operation: Option<&'static str>,
+}
+
+impl Rejection {
+    /// A rejection without a cause worth logging: the problem says it all.
+    #[must_use]
+    pub fn new(problem: Problem) -> Self {
+        Self(Box::new(Parts { problem, cause: None, operation: None }))
+    }
+
+    /// A failure of the server: the client is told nothing but its request id.
+    pub fn internal(cause: impl Into<BoxError>) -> Self {
+        Self::new(Problem::new(&types::INTERNAL)).caused_by(cause)
+    }
+
+    /// Keeps `cause` for the log.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<BoxError>) -> Self {
+        self.0.cause = Some(cause.into());
+        self
+    }
+
+    /// Names the operation that failed, unless a deeper one was named already.
+    #[must_use]
+    pub fn during(mut self, operation: &'static str) -> Self {
+        self.0.operation.get_or_insert(operation);
+        self
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn problem(&self) -> &Problem {
+        &self.0.problem
+    }
+
+    /// The private cause.
+    #[must_use]
+    pub fn cause(&self) -> Option<&(dyn Error + Send + Sync + 'static)> {
+        self.0.cause.as_deref()
+    }
+
+    /// The operation that failed, where it was named.
+    #[must_use]
+    pub fn operation(&self) -> Option<&'static str> {
+        self.0.operation
+    }
+
+    /// The cause and its sources on one line, outermost first.
+    #[must_use]
+    pub fn cause_chain(&self) -> Option<String> {
+        let mut error: &dyn Error = self.0.cause.as_deref()?;
+        let mut chain = error.to_string();
+        while let Some(source) = error.source() {
+            chain.push_str(": ");
+            chain.push_str(&source.to_string());
+            error = source;
+        }
+        Some(chain)
+    }
+}
+
+impl fmt::Debug for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejection")
+            .field("code", &self.0.problem.code())
+            .field("detail", &self.0.problem.detail_text())
+            .field("operation", &self.0.operation)
+            .field("cause", &self.0.cause)
+            .finish()
+    }
+}
+
+impl From<Problem> for Rejection {
+    fn from(problem: Problem) -> Self {
+        Self::new(problem)
+    }
+}
+
+impl<E: ToProblem + Send + Sync + 'static> From<E> for Rejection {
+    fn from(error: E) -> Self {
+        Self::new(error.to_problem()).caused_by(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn the_cause_chain_is_kept_and_the_client_sees_none_of_it() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot read the table")]
+        struct Outer(#[source] io::Error);
+
+        let rejection = Rejection::internal(Outer(io::Error::other("disk on fire")));
+        assert_eq!(rejection.cause_chain().unwrap(), "cannot read the table: disk on fire");
+        let public = String::from_utf8(rejection.problem().to_json("id").to_vec()).unwrap();
+        assert!(!public.contains("fire") && !public.contains("table"), "{public}");
+    }
+
+    #[test]
+    fn the_deepest_operation_is_kept() {
+        let rejection = Rejection::internal("x").during("query").during("handler");
+        assert_eq!(rejection.operation(), Some("query"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Listeners, readiness, drain and a hand-over restart that serves every connection.

@@ -1,0 +1,1 @@
+//! Rate limits, admission, deadlines, sizes and client addresses: pure decisions and bounded stores.

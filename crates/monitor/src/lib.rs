@@ -1,0 +1,1 @@
+//! Request ids, trace context, HTTP metrics, resources, health and alerts, decided without a runtime.

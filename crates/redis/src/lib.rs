@@ -1,0 +1,1 @@
+//! Shared limits, sessions, revocation and cache on Redis or Valkey.

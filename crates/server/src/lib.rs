@@ -1,0 +1,1 @@
+//! The reference server: it reads configuration, builds the parts and stacks them once.

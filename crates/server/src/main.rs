@@ -1,0 +1,2 @@
+//! The `gabion` binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The wall as tower services: one fused guard sequence, route contracts, problem responses.
