@@ -1,0 +1,23 @@
+//! Rate limits: how often, for any key, with a quota chosen per request.
+//!
+//! A [`RateStore`] keeps one state per key and decides several limits at once, all or none. It differs
+//! from a keyed limiter with one quota: the quota travels in the [`Charge`], so it can follow the
+//! caller, the route or a new configuration, and a changed quota never resets what was used.
+//!
+//! [`MemoryRateStore`] is a table of fixed size: a key costs 12.8 bytes, nothing is swept, and a full
+//! table evicts the key that is nearest to being whole again.
+
+mod charge;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+mod config;
+mod fields;
+mod memory;
+mod table;
+
+pub use self::{
+    charge::{Charge, Decision, Exceeded, MAX_CHARGES, RateStore},
+    config::QuotaConfig,
+    fields::{policy_field, standing_field},
+    memory::MemoryRateStore,
+};

@@ -1,0 +1,21 @@
+use gabion_config::{Rate, settings};
+
+use crate::quota::Quota;
+
+settings! {
+    /// A rate limit.
+    pub struct QuotaConfig {
+        /// Requests per time, evenly spaced once the burst is used.
+        live quota: Rate = Rate::per_second(100), in Rate::per_hour(1)..=Rate::per_second(10_000_000);
+        /// Requests that may come at once.
+        live burst: u32 = 200, in 1..=10_000_000;
+    }
+}
+
+impl QuotaConfig {
+    /// The quota it describes.
+    #[must_use]
+    pub fn build(&self) -> Quota {
+        Quota::new(self.quota, self.burst)
+    }
+}
