@@ -132,8 +132,5 @@ pub trait RevocationStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<(SessionId, UnixTime)>, StoreError>> + Send;
 
     /// Forgets sessions that ended or expired before `before`; returns how many.
-    fn prune(
-        &self,
-        before: UnixTime,
-    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
+    fn prune(&self, before: UnixTime) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }

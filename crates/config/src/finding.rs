@@ -4,6 +4,7 @@ use crate::Origin;
 
 /// One mistake in a configuration, complete enough to be corrected without the manual.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "load", derive(serde::Serialize))]
 pub struct Finding {
     /// The key, dotted; empty where the mistake has none, as bad syntax.
     pub key: String,

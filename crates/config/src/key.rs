@@ -2,6 +2,11 @@ use crate::Value;
 
 /// Whether a change of a key holds at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "load",
+    derive(serde::Serialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Change {
     /// A reload applies it.
     Live,
@@ -14,7 +19,7 @@ pub enum Change {
 pub struct Key {
     /// Dotted path, as `limits.size.body`.
     pub path: String,
-    /// The default.
+    /// The default; `***` for a secret that has one.
     pub default: Value,
     /// What is accepted, in words and with the range.
     pub accepts: String,

@@ -36,14 +36,53 @@
 //! assert_eq!(format!("{:?}", Secret::new("hunter2")), "***");
 //! ```
 //!
-//! Feature `load` adds the layers (file, environment, flags), live values and the history.
+//! Feature `load` adds the layers ([`TomlSource`], [`EnvSource`], [`FlagSource`], or your own
+//! [`Source`]), the [`reference()`] of all keys, [`diff`] between two configurations, [`Live`] values
+//! and the [`History`] of what was accepted. It never reads the environment by itself and opens no
+//! file that was not named to it.
+//!
+#![cfg_attr(feature = "load", doc = "```")]
+#![cfg_attr(not(feature = "load"), doc = "```ignore")]
+//! use gabion_config::{EnvSource, Layers, TomlSource, load, settings};
+//!
+//! settings! {
+//!     /// The log.
+//!     pub struct Log {
+//!         /// How much is written.
+//!         live level: String = String::from("info"), in ["debug", "info", "warn"].as_slice();
+//!     }
+//! }
+//! let file = TomlSource::new("gabion.toml", "level = 'loud'\nlevle = 'info'\n".into());
+//! let findings = load(&Log::default(), Layers::new().with(file.clone())).unwrap_err();
+//! assert_eq!(findings.len(), 2);
+//! assert!(findings[0].to_string().starts_with(r#"gabion.toml:1:9: level = "loud": "#));
+//!
+//! let file = TomlSource::new("gabion.toml", "level = 'warn'".into());
+//! let environment = EnvSource::new([]);
+//! let loaded = load(&Log::default(), Layers::new().with(file).with(environment)).unwrap();
+//! assert_eq!(loaded.entries[0].to_string(), r#"level = "warn"  # gabion.toml:1:9"#);
+//! ```
 
 mod byte_size;
+#[cfg(feature = "load")]
+mod diff;
 mod duration;
 mod finding;
+#[cfg(feature = "load")]
+mod history;
 mod key;
+#[cfg(feature = "load")]
+mod layers;
+#[cfg(feature = "load")]
+mod live;
+#[cfg(feature = "load")]
+mod load;
 mod rate;
 mod reader;
+#[cfg(feature = "load")]
+mod reference;
+#[cfg(feature = "load")]
+mod schema;
 mod secret;
 mod setting;
 mod settings;
@@ -60,4 +99,14 @@ pub use self::{
     setting::{Range, Setting},
     settings::Settings,
     value::{Origin, Value},
+};
+#[cfg(feature = "load")]
+pub use self::{
+    diff::{Changed, diff},
+    history::{Digest, History, HistoryError, Version},
+    layers::{EnvSource, FlagSource, Layer, Layers, Source, TomlSource},
+    live::Live,
+    load::{Entry, Loaded, load},
+    reference::reference,
+    schema::json_schema,
 };

@@ -1,21 +1,34 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use crate::{Change, Finding, Key, Origin, Range, Setting, Value};
 
+#[cfg(feature = "load")]
+mod secret_file;
+
 /// The merged layers, while groups of settings take their values from them.
-#[derive(Debug, Default)]
+///
+/// `Debug` shows keys, never values, since nobody knows yet which of them are secret.
+#[derive(Default)]
 pub struct Reader {
     values: BTreeMap<String, (Value, Origin)>,
     known: BTreeSet<String>,
     origins: BTreeMap<String, Origin>,
     findings: Vec<Finding>,
+    #[cfg(feature = "load")]
+    secret_files: bool,
 }
 
 impl Reader {
     /// Over values that already know their origin.
     #[must_use]
     pub fn new(values: BTreeMap<String, (Value, Origin)>) -> Self {
-        Self { values, ..Self::default() }
+        Self {
+            values,
+            ..Self::default()
+        }
     }
 
     /// Over pairs of text, as flags give them.
@@ -35,7 +48,13 @@ impl Reader {
         range: Option<&dyn Range<T>>,
     ) -> T {
         self.known.insert(key.to_owned());
-        let Some((value, origin)) = self.values.get(key) else { return default.clone() };
+        #[cfg(feature = "load")]
+        if T::SECRET && self.secret_files {
+            self.resolve_secret_file(key);
+        }
+        let Some((value, origin)) = self.values.get(key) else {
+            return default.clone();
+        };
         let parsed = T::parse(value);
         if let Some(parsed) = &parsed
             && range.is_none_or(|range| range.admits(parsed))
@@ -43,10 +62,18 @@ impl Reader {
             self.origins.insert(key.to_owned(), origin.clone());
             return parsed.clone();
         }
-        let fault = if parsed.is_none() { "is of the wrong type or form" } else { "is out of range" };
+        let fault = if parsed.is_none() {
+            "is of the wrong type or form"
+        } else {
+            "is out of range"
+        };
         self.findings.push(Finding {
             key: key.to_owned(),
-            value: Some(if T::SECRET { "***".to_owned() } else { value.to_string() }),
+            value: Some(if T::SECRET {
+                HIDDEN.to_owned()
+            } else {
+                value.to_string()
+            }),
             origin: origin.clone(),
             message: format!("{fault}, accepts {}", accepts::<T>(range)),
         });
@@ -64,24 +91,33 @@ impl Reader {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
     }
 
-    /// Every mistake: those found while reading, and every key that nobody asked for.
+    /// Every mistake: those found while reading, and every key that nobody asked for. Those of files
+    /// come first, by line, then those of the environment, then those of flags.
     #[must_use]
     pub fn finish(mut self) -> Vec<Finding> {
         for (key, (value, origin)) in &self.values {
             if self.known.contains(key) {
                 continue;
             }
-            let hint = nearest(key, &self.known)
-                .map_or_else(String::new, |near| format!(", did you mean {near}?"));
             self.findings.push(Finding {
                 key: key.clone(),
                 // The value of an unknown key may be a misspelled secret.
                 value: matches!(value, Value::List(_)).then(|| "[…]".to_owned()),
                 origin: origin.clone(),
-                message: format!("is not a known key{hint}"),
+                message: unknown(key, &self.known),
             });
         }
         self.findings
+            .sort_by(|a, b| a.origin.place().cmp(&b.origin.place()));
+        self.findings
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader")
+            .field("keys", &self.values.keys())
+            .finish_non_exhaustive()
     }
 }
 
@@ -95,27 +131,66 @@ pub fn declare<T: Setting>(
     doc: &'static [&'static str],
     range: Option<&dyn Range<T>>,
 ) -> Key {
-    let accepts = accepts::<T>(range);
-    Key { path, default: default.to_value(), accepts, change, secret: T::SECRET, doc }
+    let default = match default.to_value() {
+        value if !T::SECRET || value == Value::Text(String::new()) => value,
+        _ => Value::Text(HIDDEN.to_owned()),
+    };
+    Key {
+        path,
+        default,
+        accepts: accepts::<T>(range),
+        change,
+        secret: T::SECRET,
+        doc,
+    }
 }
 
 /// For [`settings!`](crate::settings!).
 #[doc(hidden)]
 #[must_use]
 pub fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    let name = name.strip_prefix("r#").unwrap_or(name);
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
+const HIDDEN: &str = "***";
+/// Longer keys get no hint: comparing costs the product of both lengths.
+const MAX_HINTED: usize = 100;
+
 fn accepts<T: Setting>(range: Option<&dyn Range<T>>) -> String {
-    let Some(range) = range else { return T::ACCEPTS.to_owned() };
+    let Some(range) = range else {
+        return T::ACCEPTS.to_owned();
+    };
     format!("{}: {}", T::ACCEPTS, range.describe())
+}
+
+fn unknown(key: &str, known: &BTreeSet<String>) -> String {
+    let below = format!("{key}.");
+    let first = known
+        .range(below.clone()..)
+        .next()
+        .filter(|first| first.starts_with(&below));
+    if let Some(first) = first {
+        return format!("is a table, with keys as {first}");
+    }
+    let hint =
+        nearest(key, known).map_or_else(String::new, |near| format!(", did you mean {near}?"));
+    format!("is not a known key{hint}")
 }
 
 /// The known key that takes the fewest edits, if it is near enough to be meant.
 fn nearest<'a>(key: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
-    let distances = known.iter().map(|other| (edits(key, other), other));
+    let farthest = 1 + key.len() / 4;
+    let distances = known
+        .iter()
+        .filter(|other| key.len() <= MAX_HINTED && key.len().abs_diff(other.len()) <= farthest)
+        .map(|other| (edits(key, other), other));
     let (distance, near) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= 1 + key.len() / 4).then_some(near)
+    (distance <= farthest).then_some(near)
 }
 
 /// Levenshtein's distance, counted in characters.
@@ -139,7 +214,11 @@ mod tests {
 
     #[test]
     fn edits_are_counted() {
-        for (from, to, count) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0)] {
+        for (from, to, count) in [
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("same", "same", 0),
+        ] {
             assert_eq!(edits(from, to), count, "{from} {to}");
         }
     }

@@ -48,7 +48,9 @@ impl Range<String> for &[&str] {
 }
 
 fn parse_text<T>(value: &Value, parse: impl FnOnce(&str) -> Option<T>) -> Option<T> {
-    let Value::Text(text) = value else { return None };
+    let Value::Text(text) = value else {
+        return None;
+    };
     parse(text.trim())
 }
 
@@ -69,7 +71,8 @@ macro_rules! integers {
             }
 
             fn to_value(&self) -> Value {
-                Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX))
+                // TOML ends at 63 bits; beyond, the number is text.
+                i64::try_from(*self).map_or_else(|_| text(self), Value::Integer)
             }
         }
     )*};
@@ -113,7 +116,9 @@ impl Setting for String {
     const ACCEPTS: &'static str = "text";
 
     fn parse(value: &Value) -> Option<Self> {
-        let Value::Text(text) = value else { return None };
+        let Value::Text(text) = value else {
+            return None;
+        };
         Some(text.clone())
     }
 
@@ -129,7 +134,13 @@ impl Setting for Vec<String> {
         match value {
             Value::List(items) => items.iter().map(String::parse).collect(),
             other => parse_text(other, |text| {
-                Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(Into::into).collect())
+                Some(
+                    text.split(',')
+                        .map(str::trim)
+                        .filter(|t| !t.is_empty())
+                        .map(Into::into)
+                        .collect(),
+                )
             }),
         }
     }

@@ -11,7 +11,8 @@ pub trait Settings: Sized {
     fn read(&self, path: &str, reader: &mut Reader) -> Self;
 }
 
-/// Declares a group of settings: a struct with public fields, `Default` and [`Settings`].
+/// Declares a group of settings: a struct, `Default` and [`Settings`]. The fields are as visible as
+/// the struct.
 ///
 /// Each line is a kind, a name, a type, a default and, where one applies, what is accepted:
 ///
@@ -25,16 +26,16 @@ pub trait Settings: Sized {
 macro_rules! settings {
     (
         $(#[doc = $group_doc:literal])*
-        pub struct $group:ident {$(
+        $vis:vis struct $group:ident {$(
             $(#[doc = $doc:literal])*
             $kind:ident $name:ident: $type:ty = $default:expr $(, in $range:expr)?;
         )*}
     ) => {
         $(#[doc = $group_doc])*
         #[derive(Debug, Clone, PartialEq)]
-        pub struct $group {$(
+        $vis struct $group {$(
             $(#[doc = $doc])*
-            pub $name: $type,
+            $vis $name: $type,
         )*}
 
         impl ::core::default::Default for $group {
@@ -94,7 +95,7 @@ mod tests {
 
     settings! {
         /// Inner.
-        pub struct Inner {
+        struct Inner {
             /// How long.
             live wait: Duration = Duration::from_secs(5), in Duration::from_millis(1)..=Duration::from_secs(60);
         }
@@ -102,7 +103,7 @@ mod tests {
 
     settings! {
         /// Outer.
-        pub struct Outer {
+        struct Outer {
             /// Which way.
             restart mode: String = String::from("on"), in ["on", "off"].as_slice();
             /// The first.
@@ -120,7 +121,11 @@ mod tests {
         assert_eq!(paths, ["mode", "first.wait", "second.wait"]);
         assert_eq!(keys[0].change, Change::Restart);
         assert_eq!(keys[2].default, Value::Text("7s".into()));
-        assert!(keys[2].accepts.ends_with("1ms to 1m"), "{}", keys[2].accepts);
+        assert!(
+            keys[2].accepts.ends_with("1ms to 1m"),
+            "{}",
+            keys[2].accepts
+        );
         assert_eq!(keys[2].doc, [" How long."]);
     }
 
@@ -136,14 +141,28 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once_with_what_is_accepted() {
-        let mut reader =
-            Reader::from_text([("first.wait", "2m"), ("mode", "maybe"), ("frist.wait", "1s")]);
+        let mut reader = Reader::from_text([
+            ("first.wait", "2m"),
+            ("mode", "maybe"),
+            ("frist.wait", "1s"),
+        ]);
         let outer = Outer::default().read("", &mut reader);
         assert_eq!(outer, Outer::default());
         let findings: Vec<_> = reader.finish().iter().map(ToString::to_string).collect();
         assert_eq!(findings.len(), 3, "{findings:?}");
-        assert!(findings.iter().any(|f| f.contains("1ms to 1m")), "{findings:?}");
-        assert!(findings.iter().any(|f| f.contains("on, off")), "{findings:?}");
-        assert!(findings.iter().any(|f| f.contains("did you mean first.wait?")), "{findings:?}");
+        assert!(
+            findings.iter().any(|f| f.contains("1ms to 1m")),
+            "{findings:?}"
+        );
+        assert!(
+            findings.iter().any(|f| f.contains("on, off")),
+            "{findings:?}"
+        );
+        assert!(
+            findings
+                .iter()
+                .any(|f| f.contains("did you mean first.wait?")),
+            "{findings:?}"
+        );
     }
 }

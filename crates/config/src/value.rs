@@ -2,6 +2,7 @@ use std::{fmt, sync::Arc};
 
 /// A value as a source gave it, not yet understood.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "load", derive(serde::Serialize), serde(untagged))]
 pub enum Value {
     /// Text; from the environment and from flags everything is text.
     Text(String),
@@ -71,6 +72,25 @@ pub enum Origin {
     Environment(Arc<str>),
     /// The flag without its value, as `--set a.b`.
     Flag(Arc<str>),
+}
+
+impl Origin {
+    /// Sorts as layers lie: defaults, files by line, environment, flags.
+    pub(crate) fn place(&self) -> (u8, &str, u32, u32) {
+        match self {
+            Self::Default => (0, "", 0, 0),
+            Self::File { file, line, column } => (1, file, *line, *column),
+            Self::Environment(name) => (2, name, 0, 0),
+            Self::Flag(flag) => (3, flag, 0, 0),
+        }
+    }
+}
+
+#[cfg(feature = "load")]
+impl serde::Serialize for Origin {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl fmt::Display for Origin {

@@ -44,3 +44,23 @@ pub mod quota;
 pub mod rate;
 
 // helper modules
+pub mod admission;
+mod class;
+mod client_addr;
+mod connections;
+mod deadline;
+mod host;
+mod progress;
+mod size;
+mod time;
+
+pub use self::{
+    class::Class,
+    client_addr::{ClientAddr, InvalidCidr, RateKeyBytes, TrustedProxies},
+    connections::{ConnectionConfig, ConnectionPermit, ConnectionTable, ConnectionsFull},
+    deadline::{Deadline, DeadlineExceeded},
+    host::{HostError, HostRule, InvalidHost},
+    progress::{Overdue, Progress},
+    size::{Counted, SizeConfig, SizeError, check_declared, check_head},
+    time::{ByteRate, TimeConfig},
+};

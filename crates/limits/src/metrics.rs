@@ -30,9 +30,7 @@ impl LimitMetrics {
     /// The counters of the limit `limit`.
     #[must_use]
     pub fn new(limit: &'static str) -> Self {
-        let counter = |decision: &'static str| {
-            metrics::counter!(LIMIT_DECISIONS, "limit" => limit, "decision" => decision)
-        };
+        let counter = |decision: &'static str| metrics::counter!(LIMIT_DECISIONS, "limit" => limit, "decision" => decision);
         Self { allow: counter("allow"), deny: counter("deny") }
     }
 }

@@ -8,9 +8,9 @@
 //! table evicts the key that is nearest to being whole again.
 
 mod charge;
+mod config;
 #[cfg(feature = "conformance")]
 pub mod conformance;
-mod config;
 mod fields;
 mod memory;
 mod table;

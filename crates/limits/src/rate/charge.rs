@@ -73,11 +73,8 @@ impl ToProblem for Exceeded {
 pub trait RateStore: Send + Sync + 'static {
     /// Takes every charge, or none. Of many callers at the same time no more are allowed than the
     /// quota admits.
-    fn decide(
-        &self,
-        charges: &[Charge<'_>],
-        now: Instant,
-    ) -> impl Future<Output = Decision> + Send;
+    fn decide(&self, charges: &[Charge<'_>], now: Instant)
+    -> impl Future<Output = Decision> + Send;
 
     /// Takes costs that became known only after the work was done. They are never refused; what goes
     /// beyond the quota is owed, up to one more burst.

@@ -52,7 +52,10 @@ async fn refill(store: &impl RateStore, now: Instant) {
     assert!(takes(store, charge("refill", 5), now).await);
     let later = now + Duration::from_millis(100);
     assert!(takes(store, charge("refill", 1), later).await, "a unit did not come back in time");
-    assert!(!takes(store, charge("refill", 1), later).await, "two units came back for one interval");
+    assert!(
+        !takes(store, charge("refill", 1), later).await,
+        "two units came back for one interval"
+    );
 }
 
 async fn limits_and_keys_do_not_meet(store: &impl RateStore, now: Instant) {

@@ -100,8 +100,10 @@ impl MemoryRateStore {
         for (i, charge) in charges.iter().enumerate() {
             let place = places[i];
             // The same key twice in one decision pays twice.
-            let before = places[..i].iter().rposition(|p| (p.bucket, p.tag) == (place.bucket, place.tag));
-            let stored = || held(&locks, place.bucket).and_then(|l| l.tat(place.tag)).unwrap_or_default();
+            let before =
+                places[..i].iter().rposition(|p| (p.bucket, p.tag) == (place.bucket, place.tag));
+            let stored =
+                || held(&locks, place.bucket).and_then(|l| l.tat(place.tag)).unwrap_or_default();
             let tat = before.map_or_else(stored, |before| tats[before]);
             let one = decision(i, charge, tat, now);
             if let Verdict::Allow { tat, .. } = gcra(tat, charge.quota, charge.cost, now) {
@@ -215,10 +217,7 @@ fn stricter(one: Decision, other: Decision) -> Decision {
     if other_binds { other } else { one }
 }
 
-fn held<'l, 'a>(
-    locks: &'l [Option<(usize, Locked<'a>)>],
-    bucket: usize,
-) -> Option<&'l Locked<'a>> {
+fn held<'l, 'a>(locks: &'l [Option<(usize, Locked<'a>)>], bucket: usize) -> Option<&'l Locked<'a>> {
     locks.iter().flatten().find(|(own, _)| *own == bucket).map(|(_, locked)| locked)
 }
 

@@ -1,0 +1,303 @@
+//! What every store has to keep of its promises, as functions that panic when it does not.
+//!
+//! Each wants a store without the accounts and sessions named in it; a fresh one is best.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! use gabion_auth::{MemoryStore, conformance};
+//!
+//! conformance::users(&MemoryStore::new()).await;
+//! conformance::sessions(&MemoryStore::new()).await;
+//! conformance::revocations(&MemoryStore::new()).await;
+//! # }
+//! ```
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
+
+use gabion_clock::UnixTime;
+
+use crate::{
+    Account, AccountChange, InsertError, RevocationStore, Roles, Rotation, Session, SessionId,
+    SessionStore, UserStore, Username,
+};
+
+/// As many calls at the same time as a race is tried with.
+const RACERS: usize = 16;
+const START: UnixTime = UnixTime::from_secs(1_800_000_000);
+
+fn at(secs: u64) -> UnixTime {
+    START + Duration::from_secs(secs)
+}
+
+/// The suite's own account names, so that they clash with no other's.
+fn name(text: &str) -> Username {
+    Username::parse(&format!("conformance.{text}")).unwrap_or_else(|_| unreachable!("{text}"))
+}
+
+fn account(text: &str) -> Account {
+    Account {
+        username: name(text),
+        password_hash: format!("$argon2id$of-{text}"),
+        roles: Roles::new(["user", "monitor"]),
+        enabled: true,
+        created_at: START,
+    }
+}
+
+/// A session that lasts from `created` to `expires`, in seconds after the start.
+fn session(owner: &str, created: u64, expires: u64) -> Session {
+    Session {
+        id: SessionId::random(),
+        username: name(owner),
+        generation: 0,
+        created_at: at(created),
+        refreshed_at: at(created),
+        expires_at: at(expires),
+        address: "2001:db8::1".into(),
+    }
+}
+
+/// Polls all of them in turn until each is done.
+async fn join<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut running: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut done = Vec::new();
+    poll_fn(move |cx| {
+        running.retain_mut(|future| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => {
+                done.push(output);
+                false
+            }
+            Poll::Pending => true,
+        });
+        if running.is_empty() { Poll::Ready(std::mem::take(&mut done)) } else { Poll::Pending }
+    })
+    .await
+}
+
+macro_rules! ok {
+    ($call:expr) => {
+        match $call.await {
+            Ok(value) => value,
+            Err(error) => panic!("{}: {error}", stringify!($call)),
+        }
+    };
+}
+
+/// Holds `store` to the words of [`UserStore`].
+///
+/// # Panics
+///
+/// When it does not keep them.
+pub async fn users<S: UserStore>(store: &S) {
+    let ann = account("ann");
+    assert_eq!(ok!(store.find(&ann.username)), None, "an account that nobody added is found");
+    ok!(store.insert(&ann));
+    assert_eq!(ok!(store.find(&ann.username)), Some(ann.clone()), "an account is found as added");
+
+    let other = Account { roles: Roles::new(["admin"]), enabled: false, ..ann.clone() };
+    let again = store.insert(&other).await;
+    assert!(matches!(again, Err(InsertError::Exists)), "a second account of one name: {again:?}");
+    assert_eq!(
+        ok!(store.find(&ann.username)),
+        Some(ann.clone()),
+        "a refused insert changes nothing"
+    );
+
+    one_of_several_inserts(store).await;
+    updates(store, ann).await;
+
+    ok!(store.insert(&account("aaron")));
+    let listed: Vec<Username> =
+        ok!(store.list()).into_iter().map(|account| account.username).collect();
+    for own in ["aaron", "ann", "raced"] {
+        assert!(listed.contains(&name(own)), "{own} is not listed");
+    }
+    assert!(listed.is_sorted(), "accounts are not listed by name: {listed:?}");
+}
+
+async fn one_of_several_inserts<S: UserStore>(store: &S) {
+    let racers: Vec<Account> =
+        (0..RACERS).map(|i| Account { password_hash: i.to_string(), ..account("raced") }).collect();
+    let results = join(racers.iter().map(|racer| store.insert(racer))).await;
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 1, "one insert wins");
+    let refused = |result: &Result<(), InsertError>| matches!(result, Err(InsertError::Exists));
+    assert_eq!(results.iter().filter(|result| refused(result)).count(), RACERS - 1);
+}
+
+async fn updates<S: UserStore>(store: &S, mut ann: Account) {
+    let nobody = name("nobody");
+    let unknown = store.update(&nobody, AccountChange::default());
+    assert_eq!(ok!(unknown), None, "an account that is not there is changed");
+    assert_eq!(ok!(store.find(&nobody)), None, "a change makes no account");
+
+    let unchanged = ok!(store.update(&ann.username, AccountChange::default()));
+    assert_eq!(unchanged, Some(ann.clone()), "an empty change changes something");
+
+    let change = AccountChange { roles: Some(Roles::new(["admin"])), ..Default::default() };
+    ann.roles = Roles::new(["admin"]);
+    assert_eq!(ok!(store.update(&ann.username, change)), Some(ann.clone()), "roles alone");
+
+    let change = AccountChange { enabled: Some(false), ..Default::default() };
+    ann.enabled = false;
+    assert_eq!(ok!(store.update(&ann.username, change)), Some(ann.clone()), "enabled alone");
+
+    let change = AccountChange { password_hash: Some("$new".into()), ..Default::default() };
+    ann.password_hash = "$new".into();
+    assert_eq!(ok!(store.update(&ann.username, change)), Some(ann.clone()), "password alone");
+
+    let change = AccountChange {
+        roles: Some(Roles::default()),
+        enabled: Some(true),
+        password_hash: Some("$newer".into()),
+    };
+    (ann.roles, ann.enabled, ann.password_hash) = (Roles::default(), true, "$newer".into());
+    assert_eq!(ok!(store.update(&ann.username, change)), Some(ann.clone()), "all at once");
+    assert_eq!(ok!(store.find(&ann.username)), Some(ann), "a change lasts");
+}
+
+/// Holds `store` to the words of [`SessionStore`].
+///
+/// # Panics
+///
+/// When it does not keep them.
+pub async fn sessions<S: SessionStore>(store: &S) {
+    looked_up(store).await;
+    rotated(store).await;
+    rotated_by_several(store).await;
+    ended(store).await;
+    all_ended(store).await;
+}
+
+async fn looked_up<S: SessionStore>(store: &S) {
+    let (old, new) = (session("looker", 0, 1000), session("looker", 10, 1000));
+    let (brief, foreign) = (session("looker", 5, 20), session("other", 0, 1000));
+    for session in [&old, &new, &brief, &foreign] {
+        ok!(store.create(session));
+    }
+    assert_eq!(ok!(store.session(old.id, at(15))), Some(old.clone()), "a session as created");
+    assert_eq!(ok!(store.session(SessionId::random(), at(15))), None, "a session never created");
+    assert_eq!(ok!(store.session(brief.id, at(19))), Some(brief.clone()), "before it expires");
+    assert_eq!(ok!(store.session(brief.id, at(21))), None, "an expired session is found");
+
+    let all = ok!(store.sessions(&name("looker"), at(15)));
+    assert_eq!(all, [new.clone(), brief, old.clone()], "own sessions, newest first");
+    let live = ok!(store.sessions(&name("looker"), at(21)));
+    assert_eq!(live, [new, old], "an expired session is listed");
+    assert_eq!(ok!(store.sessions(&name("nobody"), at(15))), [], "sessions of nobody");
+}
+
+async fn rotated<S: SessionStore>(store: &S) {
+    let first = session("rotator", 0, 100);
+    ok!(store.create(&first));
+    let rotation = ok!(store.rotate(first.id, 0, at(150), at(50)));
+    let second =
+        Session { generation: 1, refreshed_at: at(50), expires_at: at(150), ..first.clone() };
+    assert_eq!(rotation, Rotation::Rotate(second.clone()), "the present generation rotates");
+    assert_eq!(ok!(store.session(first.id, at(120))), Some(second), "it lasts as told");
+
+    let rotation = ok!(store.rotate(first.id, 0, at(200), at(60)));
+    let Rotation::Reuse(reused) = rotation else { panic!("a spent generation: {rotation:?}") };
+    assert_eq!((reused.id, &reused.username), (first.id, &first.username), "whose it was");
+    assert_eq!(ok!(store.session(first.id, at(60))), None, "reuse ends the session");
+    let rotation = ok!(store.rotate(first.id, 1, at(200), at(61)));
+    assert_eq!(rotation, Rotation::Gone, "an ended session rotates");
+
+    let never = ok!(store.rotate(SessionId::random(), 0, at(200), at(60)));
+    assert_eq!(never, Rotation::Gone, "a session never created rotates");
+    let brief = session("rotator", 0, 100);
+    ok!(store.create(&brief));
+    let late = ok!(store.rotate(brief.id, 0, at(200), at(101)));
+    assert_eq!(late, Rotation::Gone, "an expired session rotates");
+    assert_eq!(ok!(store.session(brief.id, at(101))), None, "and comes back to life");
+}
+
+async fn rotated_by_several<S: SessionStore>(store: &S) {
+    let raced = session("racer", 0, 100);
+    ok!(store.create(&raced));
+    let racers = (0..RACERS).map(|_| store.rotate(raced.id, 0, at(200), at(50)));
+    let results: Vec<Rotation> = join(racers)
+        .await
+        .into_iter()
+        .map(|result| result.unwrap_or_else(|error| panic!("rotate: {error}")))
+        .collect();
+    let rotated = |result: &&Rotation| matches!(result, Rotation::Rotate(_));
+    assert_eq!(results.iter().filter(rotated).count(), 1, "one rotates: {results:?}");
+    assert_eq!(ok!(store.session(raced.id, at(51))), None, "the others were a reuse");
+}
+
+async fn ended<S: SessionStore>(store: &S) {
+    let (one, two, brief) =
+        (session("ender", 0, 100), session("ender", 0, 100), session("ender", 0, 10));
+    for session in [&one, &two, &brief] {
+        ok!(store.create(session));
+    }
+    assert!(ok!(store.end(one.id, at(20))), "ending a session tells so");
+    assert!(!ok!(store.end(one.id, at(21))), "it had ended");
+    assert!(!ok!(store.end(brief.id, at(21))), "it had expired");
+    assert!(!ok!(store.end(SessionId::random(), at(21))), "it never was");
+    assert_eq!(ok!(store.session(one.id, at(21))), None, "an ended session is found");
+    assert_eq!(ok!(store.session(two.id, at(21))), Some(two), "another ended as well");
+}
+
+async fn all_ended<S: SessionStore>(store: &S) {
+    let own: Vec<Session> = (0..3).map(|_| session("leaver", 0, 100)).collect();
+    let foreign = session("stayer", 0, 100);
+    for session in own.iter().chain([&foreign]) {
+        ok!(store.create(session));
+    }
+    let kept = own[0].id;
+    let mut ended = ok!(store.end_all(&name("leaver"), Some(kept), at(20)));
+    let mut expected = vec![own[1].id, own[2].id];
+    ended.sort();
+    expected.sort();
+    assert_eq!(ended, expected, "all but the kept one");
+    let left: Vec<SessionId> =
+        ok!(store.sessions(&name("leaver"), at(21))).iter().map(|left| left.id).collect();
+    assert_eq!(left, [kept], "the kept one is left");
+    assert_eq!(ok!(store.end_all(&name("leaver"), None, at(22))), [kept], "and then none");
+    assert_eq!(ok!(store.end_all(&name("leaver"), None, at(23))), [], "nothing ends twice");
+    assert!(ok!(store.session(foreign.id, at(23))).is_some(), "another's session ended");
+}
+
+/// Holds `store` to the words of [`RevocationStore`].
+///
+/// # Panics
+///
+/// When it does not keep them.
+pub async fn revocations<S: SessionStore + RevocationStore>(store: &S) {
+    let [by_end, by_all, by_reuse, live, brief] =
+        [1000, 1000, 1000, 1000, 60].map(|expires| session("revoked", 0, expires));
+    for session in [&by_end, &by_reuse, &live, &brief] {
+        ok!(store.create(session));
+    }
+    ok!(store.end(by_end.id, at(10)));
+    ok!(store.rotate(by_reuse.id, 0, at(1000), at(20)));
+    ok!(store.rotate(by_reuse.id, 0, at(1000), at(21)));
+    ok!(store.create(&by_all));
+    ok!(store.end_all(&name("revoked"), Some(live.id), at(30)));
+
+    let ended = ok!(store.ended_since(START));
+    for (session, ended_at) in
+        [(&by_end, at(10)), (&by_reuse, at(21)), (&by_all, at(30)), (&brief, at(30))]
+    {
+        assert!(ended.contains(&(session.id, ended_at)), "{session:?} has ended: {ended:?}");
+    }
+    assert!(ended.iter().all(|(id, _)| *id != live.id), "a live session has ended");
+
+    let ended = ok!(store.ended_since(at(21)));
+    assert!(ended.iter().any(|(id, _)| *id == by_reuse.id), "one that ended at the time");
+    assert!(ended.iter().all(|(id, _)| *id != by_end.id), "one that ended before it");
+
+    assert_eq!(ok!(store.prune(at(10))), 0, "one that ended at the time is forgotten");
+    assert_eq!(ok!(store.prune(at(25))), 2, "those that ended before it");
+    let ended = ok!(store.ended_since(START));
+    assert!(ended.iter().any(|(id, _)| *id == by_all.id), "one that ended later is forgotten");
+    assert!(ok!(store.session(live.id, at(31))).is_some(), "a live session is forgotten");
+    assert_eq!(ok!(store.prune(at(1001))), 3, "the rest ended or expired before it");
+}

@@ -1,0 +1,43 @@
+use std::time::Duration;
+
+use gabion_errors::{Problem, ToProblem, types};
+
+/// What a password and a stored hash have to do with each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verdict {
+    /// Whether the hash is the password's.
+    pub matches: bool,
+    /// Whether the hash should be made anew: the password is right and its cost is not today's.
+    pub rehash: bool,
+}
+
+/// A password could not be hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum HashError {
+    /// The queue is full.
+    #[error("too many passwords wait to be hashed")]
+    Busy,
+    /// The stored hash is malformed, or asks for more work than any of ours.
+    #[error("the stored password hash cannot be used")]
+    Stored,
+    /// The hash could not be computed.
+    #[error("the password hash failed")]
+    Failed,
+}
+
+impl From<argon2::Error> for HashError {
+    /// Passwords are bounded and memory is at hand, so only stored parameters are left to blame.
+    fn from(_: argon2::Error) -> Self {
+        Self::Stored
+    }
+}
+
+impl ToProblem for HashError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::Busy => Problem::new(&types::OVERLOADED).retry_after(Duration::from_secs(1)),
+            Self::Stored | Self::Failed => Problem::new(&types::INTERNAL),
+        }
+    }
+}

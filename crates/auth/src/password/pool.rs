@@ -1,0 +1,234 @@
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    thread,
+};
+
+use argon2::Block;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::oneshot;
+
+use super::{HashError, NormalPassword, Verdict, phc::Cost};
+use crate::PasswordConfig;
+
+/// Hashes passwords on threads of its own.
+///
+/// A hash takes some 15 ms of a core and 19 MiB. Here neither runs away: so many threads, each with
+/// memory that it keeps, and so many waiting jobs; what comes beyond is refused at once. A job holds
+/// its place in the queue itself, so a client that leaves frees nothing before its time.
+///
+/// The threads end when the pool is dropped.
+pub struct HashPool {
+    shared: Arc<Shared>,
+    cost: Cost,
+    /// What unknown accounts are verified against.
+    dummy: Arc<str>,
+    threads: usize,
+}
+
+/// The pool could not be started.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HashPoolError {
+    /// argon2 knows no such cost.
+    #[error("auth.password: argon2 wants at least 8KiB of memory for each lane")]
+    Cost,
+    /// There is no thread to be had.
+    #[error("cannot start a hashing thread")]
+    Thread(#[source] io::Error),
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    /// Told of each new job, and of the end.
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    ended: bool,
+}
+
+/// Runs with the memory of its thread.
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// Taken when first needed and then kept: fresh pages cost a third of a hash.
+struct Memory {
+    blocks: Vec<Block>,
+    needed: usize,
+}
+
+impl Memory {
+    fn get(&mut self) -> &mut [Block] {
+        if self.blocks.is_empty() {
+            self.blocks = vec![Block::default(); self.needed];
+        }
+        &mut self.blocks
+    }
+}
+
+/// Most jobs that wait.
+const QUEUE: usize = 64;
+
+impl HashPool {
+    /// Starts the threads: `config.parallel_hashes` of them, or a quarter of `cores`.
+    ///
+    /// # Errors
+    ///
+    /// When argon2 does not take the cost, or the system gives no thread.
+    pub fn new(config: &PasswordConfig, cores: usize) -> Result<Self, HashPoolError> {
+        let kib = u32::try_from(config.memory.bytes() / 1024).map_err(|_| HashPoolError::Cost)?;
+        let cost = Cost::new(kib, config.passes, config.lanes).map_err(|_| HashPoolError::Cost)?;
+        let dummy = cost.dummy().map_err(|_| HashPoolError::Cost)?;
+        let threads = match config.parallel_hashes {
+            0 => (cores / 4).max(1),
+            threads => threads,
+        };
+        let pool = Self { shared: Arc::default(), cost, dummy: dummy.into(), threads };
+        for number in 0..threads {
+            let (shared, needed) = (Arc::clone(&pool.shared), pool.cost.blocks());
+            thread::Builder::new()
+                .name(format!("gabion-hash-{number}"))
+                .spawn(move || shared.work(needed))
+                .map_err(HashPoolError::Thread)?;
+        }
+        Ok(pool)
+    }
+
+    /// Hashes a new password; the result is a PHC string.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::Busy`] when too many wait already.
+    ///
+    /// # Cancel safety
+    ///
+    /// A job that was begun ends, one that waits is skipped when its turn comes.
+    pub fn hash(
+        &self,
+        password: NormalPassword,
+    ) -> impl Future<Output = Result<String, HashError>> + Send + use<> {
+        let cost = self.cost.clone();
+        self.run(move |memory| cost.hash(password.expose(), memory.get()))
+    }
+
+    /// Compares a password with a stored hash. With none, as for an unknown account, the same work
+    /// is done and nothing matches.
+    ///
+    /// # Errors
+    ///
+    /// [`HashError::Busy`] when too many wait already, [`HashError::Stored`] when the stored hash
+    /// is of no use.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`hash`](Self::hash).
+    pub fn verify(
+        &self,
+        password: NormalPassword,
+        phc: Option<String>,
+    ) -> impl Future<Output = Result<Verdict, HashError>> + Send + use<> {
+        let (cost, dummy) = (self.cost.clone(), Arc::clone(&self.dummy));
+        self.run(move |memory| {
+            let stored = cost.read(phc.as_deref().unwrap_or(&dummy))?;
+            let matches = stored.matches(password.expose(), memory.get())? && phc.is_some();
+            Ok(Verdict { matches, rehash: matches && !stored.is_current() })
+        })
+    }
+
+    /// Memory that the threads hold once each has hashed, in bytes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        (self.threads * self.cost.blocks() * Block::SIZE) as u64
+    }
+
+    /// How many hashes run at once.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// How many jobs wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.queue.lock().jobs.len()
+    }
+
+    /// Runs other work that is too long for a thread that serves requests.
+    pub(crate) fn judge<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = Result<T, HashError>> + Send {
+        self.run(move |_| Ok(work()))
+    }
+
+    fn run<T, W>(&self, work: W) -> impl Future<Output = Result<T, HashError>> + Send + use<T, W>
+    where
+        T: Send + 'static,
+        W: FnOnce(&mut Memory) -> Result<T, HashError> + Send + 'static,
+    {
+        let (sender, receiver) = oneshot::channel();
+        let queued = self.shared.push(Box::new(move |memory| {
+            // Nobody waits any more for what a client that left has asked.
+            if !sender.is_closed() {
+                let _ = sender.send(work(memory));
+            }
+        }));
+        async move {
+            queued?;
+            // The sender goes unused only when the job panicked or the pool ended.
+            receiver.await.unwrap_or(Err(HashError::Failed))
+        }
+    }
+}
+
+impl Drop for HashPool {
+    fn drop(&mut self) {
+        self.shared.queue.lock().ended = true;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Shared {
+    fn push(&self, job: Job) -> Result<(), HashError> {
+        let mut queue = self.queue.lock();
+        if queue.jobs.len() >= QUEUE {
+            return Err(HashError::Busy);
+        }
+        queue.jobs.push_back(job);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// The life of a thread.
+    fn work(&self, needed: usize) {
+        let mut memory = Memory { blocks: Vec::new(), needed };
+        while let Some(job) = self.next() {
+            // The memory holds no invariant that a panic could break.
+            let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
+        }
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = self.queue.lock();
+        loop {
+            if queue.ended {
+                // Whoever waits is told.
+                queue.jobs.clear();
+                return None;
+            }
+            if let Some(job) = queue.jobs.pop_front() {
+                return Some(job);
+            }
+            self.changed.wait(&mut queue);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,383 @@
+use gabion_clock::ManualClock;
+use gabion_config::ByteSize;
+use gabion_errors::ToProblem;
+use parking_lot::Mutex;
+
+use super::*;
+use crate::{
+    AuthError, Authenticator, Credentials, LoginConfig, MemoryStore, PasswordConfig, Principal,
+    Roles, StoredAccounts,
+};
+
+const GOOD: &str = "velvet kayak outruns mildew";
+const BETTER: &str = "walrus ponders brass umbrella";
+
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<AuditEvent>>>);
+
+impl AuditSink for Records {
+    fn record(&self, event: AuditEvent) {
+        self.0.lock().push(event);
+    }
+}
+
+struct World {
+    identity: Identity<MemoryStore>,
+    authenticator: TokenAuthenticator<StoredAccounts<MemoryStore>, MemoryStore>,
+    store: Arc<MemoryStore>,
+    keys: Arc<KeyRing>,
+    clock: ManualClock,
+    records: Records,
+}
+
+fn config() -> AuthConfig {
+    AuthConfig {
+        password: PasswordConfig {
+            memory: ByteSize::kib(64),
+            passes: 1,
+            ..PasswordConfig::default()
+        },
+        login: LoginConfig { failures: 3, ..LoginConfig::default() },
+        ..AuthConfig::default()
+    }
+}
+
+fn identity(
+    store: &Arc<MemoryStore>,
+    keys: &Arc<KeyRing>,
+    config: &AuthConfig,
+    clock: &ManualClock,
+) -> Identity<MemoryStore> {
+    let clock = Arc::new(clock.clone());
+    Identity::new(Arc::clone(store), Arc::clone(keys), config, 1, clock).unwrap()
+}
+
+/// A service with the account `ann`.
+async fn world() -> World {
+    let (store, keys, clock) =
+        (Arc::new(MemoryStore::new()), Arc::new(KeyRing::ephemeral()), ManualClock::new());
+    let records = Records::default();
+    let identity = identity(&store, &keys, &config(), &clock).with_audit(records.clone());
+    identity.create_user("ann", GOOD, Roles::new(["user"])).await.unwrap();
+    let authenticator = identity.authenticator(StoredAccounts(Arc::clone(&store)));
+    World { identity, authenticator, store, keys, clock, records }
+}
+
+impl World {
+    async fn login(&self) -> Tokens {
+        self.identity.login("ann", GOOD, "192.0.2.1").await.unwrap()
+    }
+
+    async fn ask(&self, tokens: &Tokens) -> Result<Arc<Principal>, AuthError> {
+        let credentials = Credentials::Bearer(&tokens.access_token);
+        self.authenticator.authenticate(credentials, self.clock.unix()).await
+    }
+
+    async fn refused(&self, tokens: &Tokens) -> bool {
+        self.ask(tokens).await.is_err()
+            && self.identity.refresh(&tokens.refresh_token).await.is_err()
+    }
+}
+
+fn code(error: &impl ToProblem) -> (u16, &'static str) {
+    let problem = error.to_problem();
+    (problem.status().as_u16(), problem.code())
+}
+
+#[tokio::test]
+async fn a_login_gives_tokens_that_work() {
+    let world = world().await;
+    let tokens = world.login().await;
+    let principal = world.ask(&tokens).await.unwrap();
+    assert_eq!((principal.username.as_str(), &principal.roles), ("ann", &Roles::new(["user"])));
+    assert_eq!(tokens.expires_in, Duration::from_secs(3600));
+    assert_eq!(tokens.refresh_expires_in, Duration::from_secs(30 * 86_400));
+    let upper = world.identity.login("ANN", GOOD, "").await;
+    assert!(upper.is_ok(), "names have no case");
+}
+
+// ASVS 6.3.8
+#[tokio::test]
+async fn unknown_wrong_and_disabled_get_the_same_answer() {
+    let world = world().await;
+    world.identity.create_user("bob", BETTER, Roles::default()).await.unwrap();
+    let bob = Username::parse("bob").unwrap();
+    let disable = UserChange { enabled: Some(false), ..UserChange::default() };
+    world.identity.update_user(&bob, disable).await.unwrap();
+    let long = "x".repeat(2000);
+    for (name, password) in
+        [("ann", BETTER), ("nobody", GOOD), ("bob", BETTER), ("no name!", GOOD), ("ann", &long)]
+    {
+        let error = world.identity.login(name, password, "").await.unwrap_err();
+        assert_eq!(code(&error), (401, "invalid-credentials"), "{name}");
+    }
+}
+
+// ASVS 6.3.1
+#[tokio::test]
+async fn known_and_unknown_names_are_slowed_alike() {
+    let world = world().await;
+    for name in ["ann", "nobody", "no name!"] {
+        for _ in 0..3 {
+            world.identity.login(name, BETTER, "").await.unwrap_err();
+        }
+        let error = world.identity.login(name, GOOD, "").await.unwrap_err();
+        assert_eq!(code(&error), (429, "too-many-attempts"), "{name}");
+    }
+    world.clock.advance(Duration::from_secs(1));
+    assert!(world.identity.login("ann", GOOD, "").await.is_ok());
+}
+
+// ASVS 7.4.1
+#[tokio::test]
+async fn after_a_logout_neither_token_works_and_other_sessions_do() {
+    let world = world().await;
+    let (tokens, other) = (world.login().await, world.login().await);
+    let principal = world.ask(&tokens).await.unwrap();
+    world.identity.logout(&principal, false).await.unwrap();
+    assert!(world.refused(&tokens).await);
+    assert!(world.ask(&other).await.is_ok());
+    world.identity.logout(&world.ask(&other).await.unwrap(), true).await.unwrap();
+    assert!(world.refused(&other).await);
+}
+
+#[tokio::test]
+async fn a_logout_everywhere_ends_every_session() {
+    let world = world().await;
+    let all = [world.login().await, world.login().await, world.login().await];
+    world.identity.logout(&world.ask(&all[0]).await.unwrap(), true).await.unwrap();
+    for tokens in &all {
+        assert!(world.refused(tokens).await);
+    }
+}
+
+#[tokio::test]
+async fn a_logout_holds_after_a_crash() {
+    let world = world().await;
+    let tokens = world.login().await;
+    world.identity.logout(&world.ask(&tokens).await.unwrap(), false).await.unwrap();
+    // A new process with a shorter life for its tokens must still refuse the old one.
+    let brief = AuthConfig { access_ttl: Duration::from_secs(60), ..config() };
+    world.clock.advance(Duration::from_secs(600));
+    let next = identity(&world.store, &world.keys, &brief, &world.clock);
+    next.restore().await.unwrap();
+    let authenticator = next.authenticator(StoredAccounts(Arc::clone(&world.store)));
+    let credentials = Credentials::Bearer(&tokens.access_token);
+    assert!(authenticator.authenticate(credentials, world.clock.unix()).await.is_err());
+    // And one with the same life knows it from the store.
+    let next = identity(&world.store, &world.keys, &config(), &world.clock);
+    next.restore().await.unwrap();
+    let authenticator = next.authenticator(StoredAccounts(Arc::clone(&world.store)));
+    let answer = authenticator.authenticate(credentials, world.clock.unix()).await;
+    assert!(matches!(answer, Err(AuthError::Ended)));
+}
+
+#[tokio::test]
+async fn a_refresh_prolongs_the_session_and_spends_its_token() {
+    let world = world().await;
+    let first = world.login().await;
+    world.clock.advance(Duration::from_secs(86_400 * 29));
+    let second = world.identity.refresh(&first.refresh_token).await.unwrap();
+    world.clock.advance(Duration::from_secs(86_400 * 29));
+    let third = world.identity.refresh(&second.refresh_token).await.unwrap();
+    assert!(world.ask(&third).await.is_ok());
+    world.clock.advance(Duration::from_secs(86_400 * 31));
+    let error = world.identity.refresh(&third.refresh_token).await.unwrap_err();
+    assert_eq!(code(&error), (401, "unauthenticated"));
+}
+
+// RFC 9700 s2.2.2
+#[tokio::test]
+async fn a_reused_refresh_token_ends_the_session_everywhere() {
+    let world = world().await;
+    let first = world.login().await;
+    let second = world.identity.refresh(&first.refresh_token).await.unwrap();
+    let error = world.identity.refresh(&first.refresh_token).await.unwrap_err();
+    assert_eq!(code(&error), (401, "unauthenticated"));
+    assert!(matches!(error, RefreshError::Reused));
+    assert!(world.refused(&first).await && world.refused(&second).await);
+}
+
+#[tokio::test]
+async fn the_two_kinds_of_token_do_not_stand_for_each_other() {
+    let world = world().await;
+    let tokens = world.login().await;
+    let error = world.identity.refresh(&tokens.access_token).await.unwrap_err();
+    assert!(matches!(error, RefreshError::Invalid(_)));
+    let credentials = Credentials::Bearer(&tokens.refresh_token);
+    let answer = world.authenticator.authenticate(credentials, world.clock.unix()).await;
+    assert!(answer.is_err());
+}
+
+// ASVS 7.4.3
+#[tokio::test]
+async fn a_changed_password_ends_every_other_session() {
+    let world = world().await;
+    let (own, other) = (world.login().await, world.login().await);
+    let principal = world.ask(&own).await.unwrap();
+    world.identity.change_password(&principal, GOOD, BETTER).await.unwrap();
+    assert!(world.ask(&own).await.is_ok());
+    assert!(world.refused(&other).await);
+    assert!(world.identity.login("ann", GOOD, "").await.is_err());
+    assert!(world.identity.login("ann", BETTER, "").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_password_is_changed_only_for_the_present_one_and_within_the_policy() {
+    let world = world().await;
+    let principal = world.ask(&world.login().await).await.unwrap();
+    let weak = world.identity.change_password(&principal, GOOD, "password").await.unwrap_err();
+    assert_eq!(code(&weak), (422, "invalid-body"));
+    let problem = weak.to_problem();
+    assert!(problem.field_errors().iter().all(|fault| fault.pointer == "/new"));
+    assert!(problem.field_errors().len() > 1);
+    for expected in
+        ["invalid-credentials", "invalid-credentials", "invalid-credentials", "too-many-attempts"]
+    {
+        let wrong = world.identity.change_password(&principal, BETTER, BETTER).await.unwrap_err();
+        assert_eq!(code(&wrong).1, expected);
+    }
+}
+
+// ASVS 7.4.2, 8.3.2
+#[tokio::test]
+async fn what_an_administrator_changes_holds_for_the_next_request() {
+    let world = world().await;
+    let ann = Username::parse("ann").unwrap();
+    let tokens = world.login().await;
+    let roles = UserChange { roles: Some(Roles::new(["monitor"])), ..UserChange::default() };
+    world.identity.update_user(&ann, roles).await.unwrap();
+    assert_eq!(world.ask(&tokens).await.unwrap().roles, Roles::new(["monitor"]));
+
+    let disable = UserChange { enabled: Some(false), ..UserChange::default() };
+    world.identity.update_user(&ann, disable).await.unwrap();
+    assert!(world.refused(&tokens).await);
+    let enable = UserChange { enabled: Some(true), ..UserChange::default() };
+    world.identity.update_user(&ann, enable).await.unwrap();
+    assert!(world.refused(&tokens).await, "a session does not come back");
+
+    let tokens = world.login().await;
+    let password = UserChange { password: Some(BETTER), ..UserChange::default() };
+    world.identity.update_user(&ann, password).await.unwrap();
+    assert!(world.refused(&tokens).await);
+}
+
+#[tokio::test]
+async fn every_fault_of_a_new_account_is_told_at_once() {
+    let world = world().await;
+    let error = world
+        .identity
+        .create_user("Ann Miller", "short", Roles::new(["Ad min"]))
+        .await
+        .unwrap_err();
+    let problem = error.to_problem();
+    let pointers: Vec<_> = problem.field_errors().iter().map(|f| f.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/roles", "/username", "/password", "/password"]);
+    let again = world.identity.create_user("ANN", BETTER, Roles::default()).await.unwrap_err();
+    assert_eq!(code(&again), (409, "conflict"));
+    let nobody = Username::parse("nobody").unwrap();
+    let error = world.identity.update_user(&nobody, UserChange::default()).await.unwrap_err();
+    assert_eq!(code(&error), (404, "not-found"));
+}
+
+#[tokio::test]
+async fn a_session_is_ended_by_its_owner_only() {
+    let world = world().await;
+    world.identity.create_user("bob", BETTER, Roles::default()).await.unwrap();
+    let bob = world.identity.login("bob", BETTER, "").await.unwrap();
+    let bob = world.ask(&bob).await.unwrap();
+    let (own, other) = (world.login().await, world.login().await);
+    let (ann, other_id) =
+        (world.ask(&own).await.unwrap(), world.ask(&other).await.unwrap().session);
+    assert!(!world.identity.end_session(&bob, other_id).await.unwrap());
+    assert!(world.ask(&other).await.is_ok());
+    assert_eq!(world.identity.sessions(&ann).await.unwrap().len(), 2);
+    assert!(world.identity.end_session(&ann, other_id).await.unwrap());
+    assert!(world.refused(&other).await);
+    assert_eq!(world.identity.sessions(&ann).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_sessions_of_an_account_are_bounded() {
+    let world = world().await;
+    let first = world.login().await;
+    let mut last = first.clone();
+    for _ in 0..100 {
+        world.clock.advance(Duration::from_secs(1));
+        last = world.login().await;
+    }
+    let principal = world.ask(&last).await.unwrap();
+    assert_eq!(world.identity.sessions(&principal).await.unwrap().len(), 100);
+    assert!(world.refused(&first).await);
+}
+
+#[tokio::test]
+async fn a_login_gives_an_old_hash_todays_cost() {
+    let world = world().await;
+    let ann = Username::parse("ann").unwrap();
+    let mut dearer = config();
+    dearer.password.passes = 2;
+    let next = identity(&world.store, &world.keys, &dearer, &world.clock);
+    let (first, second) = tokio::join!(next.login("ann", GOOD, ""), next.login("ann", GOOD, ""));
+    assert!(first.is_ok() && second.is_ok());
+    let hash = world.store.find(&ann).await.unwrap().unwrap().password_hash;
+    assert!(hash.contains("m=64,t=2,p=1"), "{hash}");
+    assert!(next.login("ann", GOOD, "").await.is_ok());
+}
+
+#[tokio::test]
+async fn what_no_token_can_ask_for_is_forgotten() {
+    let world = world().await;
+    let tokens = world.login().await;
+    world.identity.logout(&world.ask(&tokens).await.unwrap(), false).await.unwrap();
+    world.clock.advance(Duration::from_secs(3600));
+    assert_eq!(world.identity.prune().await.unwrap(), 0);
+    assert_eq!(world.identity.revocations().len(), 1);
+    world.clock.advance(Duration::from_secs(31));
+    assert_eq!(world.identity.prune().await.unwrap(), 1);
+    assert!(world.identity.revocations().is_empty());
+}
+
+// ASVS 16.3.1, 16.2.5
+#[tokio::test]
+async fn what_happens_is_recorded_without_secrets() {
+    let world = world().await;
+    let tokens = world.login().await;
+    let _ = world.identity.login("ann", BETTER, "192.0.2.9").await;
+    let _ = world.identity.login(BETTER, "ann", "192.0.2.9").await;
+    let _ = world.identity.refresh(&tokens.refresh_token).await;
+    let records = world.records.0.lock();
+    let told: Vec<_> = records.iter().map(|event| (event.action, event.outcome)).collect();
+    assert_eq!(
+        told,
+        [
+            ("user.create", "success"),
+            ("login", "success"),
+            ("login", "invalid-credentials"),
+            ("login", "invalid-credentials"),
+            ("refresh", "success"),
+        ]
+    );
+    assert_eq!(records[2].subject.as_deref(), Some("ann"));
+    assert_eq!(records[2].address.as_deref(), Some("192.0.2.9"));
+    let all = format!("{records:?} {tokens:?}");
+    for secret in [GOOD, BETTER, &tokens.access_token, &tokens.refresh_token] {
+        assert!(!all.contains(secret), "{all}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_is_told_to_the_watch_before_it_is_answered() {
+    struct Watch(Arc<Mutex<Vec<String>>>);
+    impl AccountWatch for Watch {
+        fn changed(&self, username: &Username) {
+            self.0.lock().push(username.to_string());
+        }
+    }
+    let (world, seen) = (world().await, Arc::<Mutex<Vec<String>>>::default());
+    let identity = world.identity.clone().with_watch(Watch(Arc::clone(&seen)));
+    let ann = Username::parse("ann").unwrap();
+    let roles = UserChange { roles: Some(Roles::default()), ..UserChange::default() };
+    identity.update_user(&ann, roles).await.unwrap();
+    assert_eq!(*seen.lock(), ["ann"]);
+}

@@ -1,0 +1,163 @@
+use std::{sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use gabion_clock::UnixTime;
+
+use super::{Claims, KeyResolver, claims::RawClaims, header::Header, strict::Text};
+use crate::{Roles, SessionId, Username, credentials::MAX_TOKEN};
+
+/// A token is not accepted. The client is never told which it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// It is longer than 8 KiB.
+    #[error("the token is longer than 8 KiB")]
+    TooLong,
+    /// It is not three parts of canonical base64url, or its header is not strict JSON.
+    #[error("the token is malformed")]
+    Malformed,
+    /// It is a token of another kind.
+    #[error("the token is of another type")]
+    Type,
+    /// No key has the name it gives.
+    #[error("the token names no known key")]
+    Key,
+    /// Its algorithm is not the key's.
+    #[error("the token's algorithm is not the key's")]
+    Algorithm,
+    /// The signature is not the key's.
+    #[error("the token's signature is wrong")]
+    Signature,
+    /// A claim is missing, of the wrong type, twice there or at odds with another.
+    #[error("the token's claims are not what they must be")]
+    Claims,
+    /// Another issued it.
+    #[error("the token has another issuer")]
+    Issuer,
+    /// It is for others.
+    #[error("the token is for another audience")]
+    Audience,
+    /// It is not good yet.
+    #[error("the token is not valid yet")]
+    NotYet,
+    /// It is not good any more.
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// Verifies access tokens: signature first, then every claim, all of them required.
+pub struct Verifier {
+    keys: Box<dyn KeyResolver>,
+    issuer: Arc<str>,
+    audience: Arc<str>,
+    leeway: Duration,
+    longest: Option<Duration>,
+}
+
+impl Verifier {
+    /// Takes tokens of `issuer` for `audience`; clocks may differ by `leeway`.
+    pub fn new(
+        keys: impl KeyResolver,
+        issuer: impl Into<Arc<str>>,
+        audience: impl Into<Arc<str>>,
+        leeway: Duration,
+    ) -> Self {
+        let keys = Box::new(keys);
+        Self { keys, issuer: issuer.into(), audience: audience.into(), leeway, longest: None }
+    }
+
+    /// Lets no token live longer than `life` after its `iat`, whatever its `exp` says.
+    ///
+    /// Whoever remembers ended sessions for that long has then remembered them long enough, even
+    /// for tokens that were issued under an earlier configuration.
+    #[must_use]
+    pub fn longest(mut self, life: Duration) -> Self {
+        self.longest = Some(life);
+        self
+    }
+
+    /// How far clocks may differ.
+    #[must_use]
+    pub fn leeway(&self) -> Duration {
+        self.leeway
+    }
+
+    /// What `token` says, if it is to be believed at `now`.
+    ///
+    /// # Errors
+    ///
+    /// Any deviation: see [`TokenError`].
+    pub fn verify(&self, token: &str, now: UnixTime) -> Result<Claims, TokenError> {
+        if token.len() > MAX_TOKEN {
+            return Err(TokenError::TooLong);
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
+        let (header, payload) = message.split_once('.').ok_or(TokenError::Malformed)?;
+        // A fourth part or any other character fails to decode, and so do padding and unused bits
+        // that are set: one token has one spelling.
+        let header = decode(header)?;
+        let payload = decode(payload)?;
+        let header = Header::parse(&header).map_err(|_| TokenError::Malformed)?;
+        if !header.is_access_token() {
+            return Err(TokenError::Type);
+        }
+        let key = self.keys.resolve(header.key.as_deref()).ok_or(TokenError::Key)?;
+        if header.algorithm.as_deref() != Some(key.algorithm().as_str()) {
+            return Err(TokenError::Algorithm);
+        }
+        if !key.verify(message, signature) {
+            return Err(TokenError::Signature);
+        }
+        self.check(&payload, now)
+    }
+
+    fn check(&self, payload: &[u8], now: UnixTime) -> Result<Claims, TokenError> {
+        let raw = RawClaims::parse(payload).map_err(|_| TokenError::Claims)?;
+        let claims = self.complete(raw)?;
+        if claims.expires_at <= claims.issued_at {
+            return Err(TokenError::Claims);
+        }
+        if now + self.leeway < claims.not_before || now + self.leeway < claims.issued_at {
+            return Err(TokenError::NotYet);
+        }
+        if now >= claims.expires_at + self.leeway {
+            return Err(TokenError::Expired);
+        }
+        Ok(claims)
+    }
+
+    fn complete(&self, raw: RawClaims<'_>) -> Result<Claims, TokenError> {
+        let required =
+            |text: Option<Text<'_>>| text.ok_or(TokenError::Claims).map(|text| text.0.into_owned());
+        if required(raw.iss)? != *self.issuer {
+            return Err(TokenError::Issuer);
+        }
+        let audiences = raw.aud.ok_or(TokenError::Claims)?.0;
+        if !audiences.iter().any(|audience| *audience.0 == *self.audience) {
+            return Err(TokenError::Audience);
+        }
+        let sub = required(raw.sub)?;
+        // The name must be in its one spelling, since it is compared elsewhere.
+        let subject = Username::parse(&sub).ok().filter(|subject| subject.as_str() == sub);
+        let identifier = |text: String| text.parse::<SessionId>().map_err(|_| TokenError::Claims);
+        let issued_at = UnixTime::from_secs(raw.iat.ok_or(TokenError::Claims)?);
+        let expires_at = UnixTime::from_secs(raw.exp.ok_or(TokenError::Claims)?);
+        let latest = self.longest.map_or(expires_at, |life| issued_at + life);
+        let roles = raw.roles.unwrap_or_default();
+        Ok(Claims {
+            issuer: Arc::clone(&self.issuer),
+            audience: Arc::clone(&self.audience),
+            subject: subject.ok_or(TokenError::Claims)?,
+            session: identifier(required(raw.sid)?)?,
+            id: identifier(required(raw.jti)?)?.bits(),
+            issued_at,
+            not_before: UnixTime::from_secs(raw.nbf.ok_or(TokenError::Claims)?),
+            expires_at: expires_at.min(latest),
+            roles: Roles::new(roles.iter().map(|role| &role.0)),
+        })
+    }
+}
+
+fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
+}

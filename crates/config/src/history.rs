@@ -1,0 +1,193 @@
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use gabion_clock::UnixTime;
+use serde::{Serialize, Serializer};
+
+mod active;
+mod digest;
+mod durable;
+mod version_file;
+
+pub use self::digest::Digest;
+use self::{durable::Folder, version_file::VersionFile};
+
+/// The configurations that were accepted, and which of them holds in place of the file.
+///
+/// Each version is one file of its own, `0000000012.toml`: a comment that tells number, author, time
+/// and digest, then the text. Files are readable by their owner alone, since they may hold secrets.
+///
+/// Every operation is atomic and, where it writes, on disk when it returns. Several threads and
+/// processes may use one folder: writers take turns by a lock on the file `lock`, readers need none.
+/// All operations block on the file system.
+///
+/// ```
+/// use gabion_config::{Digest, History};
+/// use gabion_clock::{Clock, ManualClock};
+///
+/// let dir = tempfile::tempdir()?;
+/// let clock = ManualClock::new();
+/// let history = History::open(&dir.path().join("history"))?;
+/// let file = "[limits.size]\nbody = '10MiB'\n";
+/// let first = history.record(file, "gabion.toml", clock.unix())?;
+/// let second = history.record("[limits.size]\nbody = '20MiB'\n", "admin", clock.unix())?;
+///
+/// // The second was applied while the file said the first: it holds until the file changes.
+/// history.set_active(second, Some(Digest::of(file)))?;
+/// assert_eq!(history.active(Some(file))?, Some(second));
+/// assert_eq!(history.active(Some("# edited"))?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct History {
+    folder: Folder,
+}
+
+/// How many versions are kept, besides the active one.
+const KEPT: usize = 20;
+/// Largest text, as for a file.
+const MAX_TEXT: usize = 1 << 20;
+
+/// One accepted configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Version {
+    /// Counts from 1, never reused while a later one exists.
+    pub number: u64,
+    /// Who applied it, or the file it came from.
+    pub author: String,
+    /// When it was accepted; RFC 3339 when serialized.
+    #[serde(serialize_with = "as_text")]
+    pub at: UnixTime,
+    /// Of the text.
+    pub sha256: Digest,
+}
+
+fn as_text<S: Serializer>(value: &UnixTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// Why the history could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HistoryError {
+    /// The file system refused.
+    #[error("{} cannot be read or written", path.display())]
+    Io {
+        /// What was to be read or written.
+        path: PathBuf,
+        /// Why it was not.
+        source: io::Error,
+    },
+    /// Never recorded, or no longer kept.
+    #[error("there is no configuration version {0} in the history")]
+    NoSuchVersion(u64),
+    /// The content is not what was written.
+    #[error("{} is damaged, remove it", .0.display())]
+    Damaged(PathBuf),
+    /// The text has more than 1 MiB.
+    #[error("a configuration of {0} bytes is too large to keep")]
+    TooLarge(usize),
+}
+
+impl History {
+    /// Opens the history in `dir`, which is created with mode 0700 where it is missing, and removes
+    /// what a crash left half written.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be created or written.
+    pub fn open(dir: &Path) -> Result<Self, HistoryError> {
+        let folder = Folder::create(dir)?;
+        let writing = folder.lock()?;
+        folder.remove_temporary(&writing)?;
+        Ok(Self { folder })
+    }
+
+    /// Records `text` as the newest version and returns its number; the number of the present newest
+    /// when that has the same text. Author names are cut at 200 characters.
+    ///
+    /// # Errors
+    ///
+    /// When the text has more than 1 MiB or cannot be written.
+    pub fn record(&self, text: &str, author: &str, now: UnixTime) -> Result<u64, HistoryError> {
+        if text.len() > MAX_TEXT {
+            return Err(HistoryError::TooLarge(text.len()));
+        }
+        let writing = self.folder.lock()?;
+        let files = self.files()?;
+        let newest = files.last_key_value();
+        if let Some((number, path)) = newest
+            // A damaged newest version is not the same as anything.
+            && VersionFile::read(*number, path).is_ok_and(|file| file.text == text)
+        {
+            return Ok(*number);
+        }
+        let number = newest.map_or(1, |(number, _)| number + 1);
+        let version = Version {
+            number,
+            author: author.chars().take(200).collect(),
+            at: now,
+            sha256: Digest::of(text),
+        };
+        let name = version_file::name(number);
+        self.folder
+            .write(&writing, &name, &version_file::render(&version, text))?;
+        self.prune(files);
+        Ok(number)
+    }
+
+    /// Every version kept, newest first; damaged ones are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read.
+    pub fn list(&self) -> Result<Vec<Version>, HistoryError> {
+        let files = self.files()?;
+        let newest_first = files.iter().rev();
+        Ok(newest_first
+            .filter_map(|(number, path)| VersionFile::read(*number, path).ok())
+            .map(|file| file.version)
+            .collect())
+    }
+
+    /// The text of a version, exactly as it was recorded.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such version, it cannot be read or is damaged.
+    pub fn text(&self, number: u64) -> Result<String, HistoryError> {
+        let path = self.folder.path(&version_file::name(number));
+        VersionFile::read(number, &path).map(|file| file.text)
+    }
+
+    fn files(&self) -> Result<BTreeMap<u64, PathBuf>, HistoryError> {
+        let names = self.folder.names()?;
+        let numbered = names
+            .iter()
+            .filter_map(|name| Some((version_file::number(name)?, name)));
+        Ok(numbered
+            .map(|(number, name)| (number, self.folder.path(name)))
+            .collect())
+    }
+
+    /// Removes what is older than the newest [`KEPT`], `earlier` being all but the newest. Failure is
+    /// left to the next record: the version itself is already safe.
+    fn prune(&self, earlier: BTreeMap<u64, PathBuf>) {
+        let active = self.stored_active();
+        let old = earlier.into_iter().rev().skip(KEPT - 1);
+        for (number, path) in old {
+            // What cannot be known to be inactive stays.
+            if matches!(&active, Ok(active) if active.as_ref().is_none_or(|it| it.version != number))
+            {
+                let _ = fs::remove_file(path);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

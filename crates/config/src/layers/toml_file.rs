@@ -1,0 +1,396 @@
+use std::{
+    collections::BTreeMap, fmt, fs::File, io::Read as _, num::IntErrorKind, path::Path, sync::Arc,
+};
+
+use toml::{
+    Spanned,
+    de::{DeArray, DeTable, DeValue},
+};
+
+use super::places::Places;
+use crate::{Finding, Layer, Origin, Source, Value, join};
+
+/// A TOML file whose values know their line and column.
+///
+/// `Debug` shows the name alone, since the text may hold secrets.
+#[derive(Clone)]
+pub struct TomlSource {
+    name: Arc<str>,
+    text: String,
+}
+
+/// Far above any real configuration, far below what would hurt.
+const MAX_BYTES: usize = 1 << 20;
+/// Bound on what one file can make of its bytes.
+const MAX_KEYS: usize = 10_000;
+/// Longest dotted key; without it a long table name would be repeated for each key below it.
+const MAX_KEY_BYTES: usize = 200;
+const MAX_SYNTAX_FINDINGS: usize = 100;
+
+impl TomlSource {
+    /// Over `text`, which the caller read from what is called `name`; more than 1 MiB is refused by
+    /// [`load`](Source::load).
+    pub fn new(name: impl Into<Arc<str>>, text: String) -> Self {
+        Self {
+            name: name.into(),
+            text,
+        }
+    }
+
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, has more than 1 MiB or is not UTF-8.
+    pub fn read(path: &Path) -> Result<Self, Finding> {
+        let name: Arc<str> = path.display().to_string().into();
+        let mut bytes = Vec::new();
+        let read = File::open(path)
+            .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
+        if let Err(error) = read {
+            return Err(start_of(&name, format!("cannot be read: {error}")));
+        }
+        if bytes.len() > MAX_BYTES {
+            return Err(start_of(&name, too_large()));
+        }
+        String::from_utf8(bytes)
+            .map(|text| Self {
+                name: name.clone(),
+                text,
+            })
+            .map_err(|error| {
+                let valid = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+                let origin = Places::new(name, &text).origin(valid);
+                let message = "is not UTF-8 from here on, save the file as UTF-8".to_owned();
+                Finding {
+                    key: String::new(),
+                    value: None,
+                    origin,
+                    message,
+                }
+            })
+    }
+
+    /// The file's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+}
+
+impl fmt::Debug for TomlSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TomlSource")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Source for TomlSource {
+    /// A mistake of syntax does not hide the lines without one: their own mistakes are told as well.
+    fn load(&self) -> Result<Layer, Vec<Finding>> {
+        if self.text.len() > MAX_BYTES {
+            return Err(vec![start_of(&self.name, too_large())]);
+        }
+        let (table, errors) = DeTable::parse_recoverable(&self.text);
+        let places = Places::new(self.name.clone(), &self.text);
+        let mut flat = Flattening {
+            places,
+            broken: BTreeMap::new(),
+            layer: Layer::new(),
+        };
+        flat.note_syntax(&self.text, errors);
+        flat.table("", table.get_ref());
+        Ok(flat.layer)
+    }
+}
+
+/// A table on its way to dotted keys.
+struct Flattening<'a> {
+    places: Places<'a>,
+    /// The first mistake of syntax on each line, by line. What the parser made of such a line is its
+    /// guess and is left out.
+    broken: BTreeMap<u32, (usize, String)>,
+    layer: Layer,
+}
+
+impl Flattening<'_> {
+    fn note_syntax(&mut self, text: &str, errors: Vec<toml::de::Error>) {
+        for error in errors {
+            let span = error.span().unwrap_or(0..0);
+            let mut message = format!("not valid TOML: {}", error.message());
+            // Other messages may stand at a value, which may be secret.
+            if let Some(name) = text.get(span.clone())
+                && error.message() == "duplicate key"
+                && name.len() <= MAX_KEY_BYTES
+            {
+                message = format!("{message} `{name}`, keep one of them");
+            }
+            let line = self.places.line(span.start);
+            let first = self
+                .broken
+                .entry(line)
+                .or_insert_with(|| (span.start, message.clone()));
+            if span.start < first.0 {
+                *first = (span.start, message);
+            }
+        }
+        for (at, message) in self.broken.clone().into_values().take(MAX_SYNTAX_FINDINGS) {
+            self.find("", at, message);
+        }
+    }
+
+    /// Recursion is bounded by the length of `path`.
+    fn table(&mut self, path: &str, table: &DeTable<'_>) {
+        for (name, value) in table {
+            let at = name.span().start;
+            let key = join(path, &segment(name.get_ref()));
+            if key.len() > MAX_KEY_BYTES {
+                let start: String = key.chars().take(20).collect();
+                self.find(&start, at, "is longer than any known key".to_owned());
+            } else if let DeValue::Table(table) = value.get_ref() {
+                self.table(&key, table);
+            } else if self.is_broken(at) || self.is_broken(value.span().start) {
+                continue;
+            } else if self.layer.len() >= MAX_KEYS {
+                self.find(&key, at, format!("is one key more than {MAX_KEYS}"));
+                return;
+            } else if let Some(plain) = self.value(&key, value) {
+                let origin = self.places.origin(value.span().start);
+                self.layer.insert(key, plain, origin);
+            }
+        }
+    }
+
+    /// `None` after a finding.
+    fn value(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Option<Value> {
+        let start = value.span().start;
+        match value.get_ref() {
+            DeValue::String(text) => Some(Value::Text(text.clone().into_owned())),
+            DeValue::Boolean(flag) => Some(Value::Bool(*flag)),
+            DeValue::Integer(number) => {
+                match i64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(number) => Some(Value::Integer(number)),
+                    Err(error) => {
+                        let message = match error.kind() {
+                            IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => {
+                                format!("is too large, accepts {} to {}", i64::MIN, i64::MAX)
+                            }
+                            _ => "is not a whole number".to_owned(),
+                        };
+                        self.find(key, start, message);
+                        None
+                    }
+                }
+            }
+            DeValue::Float(number) => {
+                let parsed = number.as_str().parse();
+                if parsed.is_err() {
+                    self.find(key, start, "is not a number".to_owned());
+                }
+                parsed.ok().map(Value::Float)
+            }
+            DeValue::Array(items) => self.list(key, items).map(Value::List),
+            DeValue::Datetime(_) => {
+                let message = "is a date or time, which no key takes; text needs quotes".to_owned();
+                self.find(key, start, message);
+                None
+            }
+            DeValue::Table(_) => {
+                let message = "is a list with a table inside, which no key takes".to_owned();
+                self.find(key, start, message);
+                None
+            }
+        }
+    }
+
+    fn list(&mut self, key: &str, items: &DeArray<'_>) -> Option<Vec<Value>> {
+        items.iter().map(|item| self.value(key, item)).collect()
+    }
+
+    fn is_broken(&self, at: usize) -> bool {
+        self.broken.contains_key(&self.places.line(at))
+    }
+
+    /// Without the value, since `key` may be a secret.
+    fn find(&mut self, key: &str, at: usize, message: String) {
+        let origin = self.places.origin(at);
+        self.layer.find(Finding {
+            key: key.to_owned(),
+            value: None,
+            origin,
+            message,
+        });
+    }
+}
+
+/// A quoted name that is not a bare key keeps its quotes, so that no two keys share one path.
+fn segment(name: &str) -> String {
+    let bare = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if !name.is_empty() && name.bytes().all(bare) {
+        name.to_owned()
+    } else {
+        Value::Text(name.to_owned()).to_string()
+    }
+}
+
+fn start_of(name: &Arc<str>, message: String) -> Finding {
+    let origin = Origin::File {
+        file: name.clone(),
+        line: 1,
+        column: 1,
+    };
+    Finding {
+        key: String::new(),
+        value: None,
+        origin,
+        message,
+    }
+}
+
+fn too_large() -> String {
+    format!("the file is larger than {} KiB", MAX_BYTES >> 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn layer(text: &str) -> Layer {
+        TomlSource::new("t.toml", text.into()).load().unwrap()
+    }
+
+    fn findings(text: &str) -> Vec<String> {
+        layer(text)
+            .findings
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn nested_tables_become_dotted_keys_with_places() {
+        let text =
+            "[limits.size]\nbody = '10MiB'\nnames = [\"ä\", 1, true, 0.5]\n[log]\n\"ö\" = 1\n";
+        let layer = layer(text);
+        let (value, origin) = layer.get("limits.size.body").unwrap();
+        assert_eq!(
+            (value.to_string(), origin.to_string()),
+            ("\"10MiB\"".into(), "t.toml:2:8".into())
+        );
+        let (value, _) = layer.get("limits.size.names").unwrap();
+        assert_eq!(value.to_string(), r#"["ä", 1, true, 0.5]"#);
+        let (_, origin) = layer.get("log.\"ö\"").unwrap();
+        assert_eq!(origin.to_string(), "t.toml:5:7");
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let layer = layer("a = { \"ö\" = 1, b = 2 }");
+        assert_eq!(layer.get("a.b").unwrap().1.to_string(), "t.toml:1:20");
+    }
+
+    #[test]
+    fn bad_syntax_names_its_place_and_the_rest_is_still_read() {
+        let text = "a = 1\nb = = 2\nc = 3\na = 4\nd = [1, 2\n";
+        let source = layer(text);
+        let starts = [
+            "t.toml:2:5: not valid TOML: extra `=`",
+            "t.toml:4:1: not valid TOML: duplicate key `a`, keep one",
+            "t.toml:5:10: not valid TOML: unclosed array",
+        ];
+        let found = findings(text);
+        assert_eq!(found.len(), starts.len(), "{found:?}");
+        for (found, start) in found.iter().zip(starts) {
+            assert!(found.starts_with(start), "{found}");
+        }
+        let read = ["a", "b", "c"].map(|key| source.get(key).is_some());
+        assert_eq!(read, [true, false, true]);
+    }
+
+    #[test]
+    fn bad_syntax_does_not_show_what_may_be_secret() {
+        for text in [
+            "sql = hunter2",
+            "sql = 'hunter2",
+            "sql 'hunter2'",
+            "sql = hunter2 hunter2",
+        ] {
+            let found = findings(text);
+            assert!(
+                found.len() == 1 && !found[0].contains("hunter2"),
+                "{found:?}"
+            );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            layer(&text);
+        }
+
+        #[test]
+        fn any_text_like_toml_is_read_or_refused(text in "[a-c=.,\\[\\]{}'\"0-9xe_#+\n é-]{0,60}") {
+            layer(&text);
+        }
+    }
+
+    #[test]
+    fn dates_tables_in_lists_and_huge_numbers_are_findings() {
+        let text = "a = 2026-01-01\nb = [{ c = 1 }]\nd = 99999999999999999999\n[[e]]\nf = 1\n";
+        let found = findings(text);
+        let starts = [
+            "t.toml:1:5: a: ",
+            "t.toml:2:6: b: ",
+            "t.toml:3:5: d: ",
+            "t.toml:4:1: e: ",
+        ];
+        assert_eq!(found.len(), starts.len(), "{found:?}");
+        for (found, start) in found.iter().zip(starts) {
+            assert!(found.starts_with(start), "{found}");
+        }
+    }
+
+    #[test]
+    fn a_dot_inside_quotes_is_not_a_path() {
+        assert!(layer("\"a.b\" = 1").get("a.b").is_none());
+    }
+
+    #[test]
+    fn a_deep_or_long_key_is_a_finding_and_not_an_overflow() {
+        let deep = format!("{}x = 1", "a.".repeat(100_000));
+        assert!(!findings(&deep).is_empty());
+        let long = format!("[{}]\nx = 1", "a".repeat(500_000));
+        let found = findings(&long);
+        assert!(found.len() == 1 && found[0].len() < 100, "{found:?}");
+    }
+
+    #[test]
+    fn keys_without_end_are_cut_off() {
+        let many: String = (0..MAX_KEYS + 500).map(|i| format!("k{i}=1\n")).collect();
+        assert_eq!(findings(&many).len(), 1);
+        assert_eq!(layer(&many).len(), MAX_KEYS);
+    }
+
+    #[test]
+    fn an_unreadable_a_large_and_a_binary_file_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gabion.toml");
+        let message = || TomlSource::read(&path).unwrap_err().to_string();
+        assert!(message().contains("cannot be read"));
+        fs::write(&path, vec![b'#'; MAX_BYTES + 1]).unwrap();
+        assert!(message().contains("larger than 1024 KiB"));
+        fs::write(&path, b"a = 1\nb = '\xff'").unwrap();
+        assert!(
+            message().contains("gabion.toml:2:6: is not UTF-8"),
+            "{}",
+            message()
+        );
+        fs::write(&path, "a = 1").unwrap();
+        assert_eq!(TomlSource::read(&path).unwrap().text(), "a = 1");
+    }
+}

@@ -1,0 +1,160 @@
+//! TCP listeners that tell what is wrong and do not give up.
+
+mod acceptor;
+mod outage;
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    os::fd::OwnedFd,
+};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+pub use self::acceptor::Acceptor;
+
+/// Connections that may wait to be accepted; the kernel caps it at `net.core.somaxconn`.
+pub const BACKLOG: i32 = 4096;
+
+/// Why an address cannot be listened on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// Another process listens there.
+    #[error(
+        "cannot listen on {address}: it is in use; stop the other process or choose another address"
+    )]
+    InUse {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The port is reserved.
+    #[error(
+        "cannot listen on {address}: not permitted; choose a port from 1024 up or grant \
+         CAP_NET_BIND_SERVICE"
+    )]
+    NotPermitted {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// The address is another machine's.
+    #[error(
+        "cannot listen on {address}: no interface here has this address; use one of this machine's, \
+         or 0.0.0.0 or [::] for all"
+    )]
+    NotHere {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}")]
+    Other {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BindError {
+    fn new(address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::InUse { address },
+            io::ErrorKind::PermissionDenied => Self::NotPermitted { address },
+            io::ErrorKind::AddrNotAvailable => Self::NotHere { address },
+            _ => Self::Other { address, source },
+        }
+    }
+
+    /// The address asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        match self {
+            Self::InUse { address }
+            | Self::NotPermitted { address }
+            | Self::NotHere { address }
+            | Self::Other { address, .. } => *address,
+        }
+    }
+}
+
+/// Listens on `address`, with a backlog of [`BACKLOG`]; port 0 takes any free one.
+///
+/// `SO_REUSEADDR` lets a restarted server listen while connections of the old one linger; a second
+/// listener on the same address is refused all the same.
+///
+/// # Errors
+///
+/// When the address cannot be had; the message names it and the way out.
+pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
+    open(address).map_err(|source| BindError::new(address, source))
+}
+
+fn open(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Makes a listener of a descriptor that another process passed; an error if it is none.
+pub(crate) fn adopt(fd: OwnedFd) -> io::Result<TcpListener> {
+    // Not every system can do this as it receives the descriptor.
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    // Apple's systems do not tell; there accepting fails.
+    #[cfg(not(target_vendor = "apple"))]
+    if !rustix::net::sockopt::socket_acceptconn(&fd)? {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not a listening socket",
+        ));
+    }
+    let listener = TcpListener::from(fd);
+    // Fails on what listens but not on TCP.
+    listener.local_addr()?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_named_with_the_way_out() {
+        let first = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = first.local_addr().unwrap();
+        let error = bind(address).unwrap_err();
+        assert!(matches!(error, BindError::InUse { .. }), "{error:?}");
+        let message = error.to_string();
+        assert!(
+            message.contains(&address.to_string()) && message.contains("choose"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_foreign_address_is_told_apart() {
+        // TEST-NET-3 (RFC 5737) is nobody's.
+        let error = bind("203.0.113.7:0".parse().unwrap()).unwrap_err();
+        assert!(matches!(error, BindError::NotHere { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_reserved_port_is_told_apart() {
+        let address = "127.0.0.1:80".parse().unwrap();
+        let error = BindError::new(address, io::ErrorKind::PermissionDenied.into());
+        assert!(
+            error.to_string().contains("CAP_NET_BIND_SERVICE"),
+            "{error}"
+        );
+        assert_eq!(error.address(), address);
+    }
+}

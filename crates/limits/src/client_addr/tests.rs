@@ -1,0 +1,180 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const PROXY: &str = "10.0.0.1";
+
+fn trusted() -> TrustedProxies {
+    TrustedProxies::new(&["10.0.0.0/8".into(), "2001:db8:ffff::/48".into()]).unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+fn headers(lines: &[(HeaderName, &str)]) -> HeaderMap {
+    lines.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect()
+}
+
+fn by_list(lines: &[&str]) -> String {
+    let lines: Vec<_> = lines.iter().map(|line| (X_FORWARDED_FOR, *line)).collect();
+    trusted().client_addr(ip(PROXY), &headers(&lines)).ip().to_string()
+}
+
+fn by_forwarded(lines: &[&str]) -> String {
+    let lines: Vec<_> = lines.iter().map(|line| (FORWARDED, *line)).collect();
+    trusted().client_addr(ip(PROXY), &headers(&lines)).ip().to_string()
+}
+
+/// ASVS 4.1.3, 15.3.4.
+#[test]
+fn a_stranger_is_not_believed() {
+    let lines = headers(&[(X_FORWARDED_FOR, "192.0.2.1"), (FORWARDED, "for=192.0.2.1")]);
+    let stranger = ip("198.51.100.9");
+    for proxies in [trusted(), TrustedProxies::default()] {
+        assert_eq!(proxies.client_addr(stranger, &lines), ClientAddr::new(stranger));
+        assert!(proxies.ignored_forwarding(stranger, &lines));
+    }
+    assert!(!trusted().ignored_forwarding(ip(PROXY), &lines));
+    assert!(!trusted().ignored_forwarding(stranger, &HeaderMap::new()));
+}
+
+#[test]
+fn the_walk_goes_from_the_right_to_the_first_stranger() {
+    assert_eq!(by_list(&["6.6.6.6, 192.0.2.1"]), "192.0.2.1");
+    assert_eq!(by_list(&["6.6.6.6, 192.0.2.1, 10.2.2.2 ,10.3.3.3"]), "192.0.2.1");
+    assert_eq!(by_list(&["6.6.6.6", "192.0.2.1", "10.2.2.2"]), "192.0.2.1");
+    assert_eq!(
+        by_forwarded(&["for=6.6.6.6, for=192.0.2.1;proto=https, for=10.2.2.2"]),
+        "192.0.2.1"
+    );
+    assert_eq!(by_forwarded(&["for=6.6.6.6", "for=192.0.2.1", "For=10.2.2.2"]), "192.0.2.1");
+}
+
+#[test]
+fn a_chain_of_proxies_alone_ends_at_its_first() {
+    assert_eq!(by_list(&["10.2.2.2, 10.3.3.3"]), "10.2.2.2");
+    assert_eq!(by_list(&[]), PROXY);
+}
+
+#[test]
+fn every_spelling_of_an_address_is_read() {
+    for (written, read) in [
+        ("192.0.2.1:80", "192.0.2.1"),
+        ("192.0.2.1:_p", "192.0.2.1"),
+        ("2001:db8::1", "2001:db8::1"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:65535", "2001:db8::1"),
+        ("::ffff:192.0.2.1", "192.0.2.1"),
+    ] {
+        assert_eq!(by_list(&[written]), read, "{written}");
+        assert_eq!(by_forwarded(&[&format!("for=\"{written}\"")]), read, "{written}");
+        assert_eq!(by_forwarded(&[&format!("by=_x; FOR={written} ;")]), read, "{written}");
+    }
+}
+
+#[test]
+fn what_cannot_be_understood_ends_the_walk_at_the_last_good_hop() {
+    for bad in [
+        "",
+        "unknown",
+        "_hidden",
+        "localhost",
+        "192.0.2",
+        "192.0.2.1:",
+        "192.0.2.1:65536",
+        "192.0.2.1:+1",
+        "[2001:db8::1",
+        "[192.0.2.1]",
+        "2001:db8::1]",
+        "192.0.2.1 192.0.2.2",
+        "[::1]x",
+        "1:2:3",
+        "192.0.2.1:_",
+    ] {
+        assert_eq!(by_list(&[&format!("192.0.2.7, {bad}, 10.2.2.2")]), "10.2.2.2", "{bad}");
+        let line = format!("for=192.0.2.7, for=\"{bad}\", for=10.2.2.2");
+        assert_eq!(by_forwarded(&[&line]), "10.2.2.2", "{bad}");
+    }
+}
+
+#[test]
+fn malformed_elements_end_the_walk() {
+    for bad in [
+        "proto=https",
+        "for",
+        "for=",
+        "for=192.0.2.1;for=192.0.2.2",
+        "f or=192.0.2.1",
+        "for=\"192.0.2.1",
+        "for=192.0.2.1\"",
+        "for=\"192.0.2.1\"x",
+        "for=\"192.0.2.\\1\"",
+        "for=192.0.2.1;by=\"\\\"",
+        ";",
+    ] {
+        assert_eq!(by_forwarded(&["for=192.0.2.7", bad, "for=10.2.2.2"]), "10.2.2.2", "{bad}");
+    }
+}
+
+#[test]
+fn commas_and_escapes_inside_quotes_belong_to_the_value() {
+    let line = r#"for=6.6.6.6, by="a\",for=7.7.7.7;";for=192.0.2.1, for=10.2.2.2"#;
+    assert_eq!(by_forwarded(&[line]), "192.0.2.1");
+}
+
+#[test]
+fn headers_that_contradict_each_other_are_both_ignored() {
+    let told = headers(&[(FORWARDED, "for=6.6.6.6"), (X_FORWARDED_FOR, "192.0.2.1")]);
+    assert_eq!(trusted().client_addr(ip(PROXY), &told).ip(), ip(PROXY));
+    let agreed = headers(&[(FORWARDED, "for=192.0.2.1"), (X_FORWARDED_FOR, "192.0.2.1")]);
+    assert_eq!(trusted().client_addr(ip(PROXY), &agreed).ip(), ip("192.0.2.1"));
+}
+
+#[test]
+fn a_chain_without_end_is_cut() {
+    let hops = |count| [vec!["192.0.2.1"], vec!["10.9.9.9"; count]].concat().join(",");
+    assert_eq!(by_list(&[&hops(31)]), "192.0.2.1");
+    assert_eq!(by_list(&[&hops(32)]), "10.9.9.9");
+    let elements =
+        |count| hops(count).split(',').map(|hop| format!("for={hop}")).collect::<Vec<_>>();
+    assert_eq!(by_forwarded(&[&elements(31).join(",")]), "192.0.2.1");
+    assert_eq!(by_forwarded(&[&elements(32).join(",")]), "10.9.9.9");
+}
+
+#[test]
+fn networks_and_mapped_networks_and_addresses_are_accepted() {
+    let proxies = ["::ffff:10.0.0.0/104", "192.0.2.1", "2001:db8::/32"].map(String::from);
+    let proxies = TrustedProxies::new(&proxies).unwrap();
+    for trusted in ["10.255.0.1", "::ffff:10.1.1.1", "192.0.2.1", "2001:db8::9"] {
+        assert!(proxies.trusts(ClientAddr::new(ip(trusted))), "{trusted}");
+    }
+    for other in ["11.0.0.1", "192.0.2.2", "2001:db9::1"] {
+        assert!(!proxies.trusts(ClientAddr::new(ip(other))), "{other}");
+    }
+    for bad in ["", "10.0.0.0/33", "proxy.example", "10.0.0"] {
+        assert_eq!(TrustedProxies::new(&[bad.into()]).unwrap_err(), InvalidCidr(bad.into()));
+    }
+}
+
+#[test]
+fn an_ipv6_subscriber_has_one_rate_key_and_each_ipv4_address_its_own() {
+    let key = |text| ClientAddr::new(ip(text)).rate_key();
+    assert_eq!(key("2001:db8::1"), key("2001:db8:0:0:ffff::2"));
+    assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
+    assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
+    assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+}
+
+proptest! {
+    #[test]
+    fn what_the_client_writes_never_moves_the_walk(text in "[ -~]{0,60}") {
+        let listed = by_list(&[&format!("{text}, 192.0.2.1, 10.2.2.2")]);
+        prop_assert_eq!(listed, "192.0.2.1");
+        // A quote that the client leaves open hides the rest: then the proxy itself is accounted.
+        for line in [r#", for="192.0.2.1:4711""#, ", for=192.0.2.1;proto=http", r#", for="[2001:db8::1]""#] {
+            let told = by_forwarded(&[&format!("{text}{line}")]);
+            prop_assert!(["192.0.2.1", "2001:db8::1", PROXY].contains(&told.as_str()), "{}", told);
+        }
+    }
+}

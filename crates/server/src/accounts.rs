@@ -1,0 +1,95 @@
+//! Accounts as requests see them: looked up once, remembered until they change.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use gabion_auth::{
+    AccountState, AccountWatch, Accounts, Roles, StoreError, UserStore, Username,
+};
+use gabion_cache::{Cache, CacheConfig, CacheSnapshot, LoadError, Loaded};
+use gabion_clock::Clock;
+use gabion_sql::Sql;
+
+/// The cached look-up of accounts. Clones share it.
+#[derive(Clone)]
+pub struct CachedAccounts {
+    cache: Arc<AccountCache>,
+    sql: Sql,
+    clock: Arc<dyn Clock>,
+    /// Whether another process may change accounts: then nothing is remembered.
+    shared: Arc<AtomicBool>,
+}
+
+type AccountCache = Cache<Username, AccountState, Arc<StoreError>, fn(&Username, &AccountState) -> u64>;
+
+/// What an entry takes beside its texts.
+const OVERHEAD: u64 = 160;
+
+fn weigh(name: &Username, state: &AccountState) -> u64 {
+    let roles: usize = state.roles.iter().map(|role| role.len() + 32).sum();
+    OVERHEAD + (name.as_str().len() + roles) as u64
+}
+
+impl CachedAccounts {
+    /// A cache of the size in `config` over `sql`.
+    #[must_use]
+    pub fn new(config: &CacheConfig, sql: Sql, clock: Arc<dyn Clock>) -> Self {
+        let weigher: fn(&Username, &AccountState) -> u64 = weigh;
+        let cache = Arc::new(Cache::with_weigher("accounts", config, weigher));
+        Self { cache, sql, clock, shared: Arc::default() }
+    }
+
+    /// Another process begins or ceases to change accounts; while it does, each look-up reads them.
+    pub fn share(&self, shared: bool) {
+        if shared {
+            self.shared.store(true, Ordering::SeqCst);
+        } else {
+            self.cache.clear();
+            self.shared.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// For the status page.
+    #[must_use]
+    pub fn snapshot(&self) -> CacheSnapshot {
+        self.cache.snapshot()
+    }
+
+    async fn read(&self, username: &Username) -> Result<Option<AccountState>, StoreError> {
+        let account = self.sql.find(username).await?;
+        Ok(account.map(|account| AccountState { roles: account.roles, enabled: account.enabled }))
+    }
+}
+
+impl Accounts for CachedAccounts {
+    async fn account(&self, username: &Username) -> Result<Option<AccountState>, StoreError> {
+        if self.shared.load(Ordering::SeqCst) {
+            return self.read(username).await;
+        }
+        let now = self.clock.now();
+        if let Some(state) = self.cache.get(username, now) {
+            return Ok(Some(state));
+        }
+        let load = async { Ok(Loaded::from(self.read(username).await.map_err(Arc::new)?)) };
+        self.cache.get_or_load(username, now, load).await.map_err(|error| match error {
+            LoadError::Failed(error) => StoreError(Box::new(Shared(error))),
+            other => StoreError(other.to_string().into()),
+        })
+    }
+}
+
+impl AccountWatch for CachedAccounts {
+    fn changed(&self, username: &Username) {
+        self.cache.invalidate(username);
+    }
+}
+
+/// A failure that several requests waited for.
+#[derive(Debug, thiserror::Error)]
+#[error("the look-up failed")]
+struct Shared(#[source] Arc<StoreError>);
+
+/// Whether an account has one of these roles is asked often; the state must stay small to copy.
+const _: () = assert!(size_of::<Roles>() <= 16);

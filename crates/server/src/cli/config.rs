@@ -1,0 +1,156 @@
+use std::{fs, path::PathBuf};
+
+use clap::Subcommand;
+use gabion_clock::SystemClock;
+use gabion_config::History;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{Context, Failure, offline, output::say};
+use crate::{
+    config::{ConfigError, ConfigKeeper, apply},
+    settings::ServerSettings,
+};
+
+/// Commands on the configuration.
+#[derive(Subcommand)]
+pub(super) enum ConfigCommand {
+    /// Find every mistake at once; exit code 2 if there are any
+    #[command(after_help = "Example:\n  gabion config check --config gabion.toml")]
+    Check,
+    /// Show every value with its origin; secrets are hidden
+    #[command(after_help = "Example:\n  gabion config show | grep rate")]
+    Show,
+    /// Print a commented file with every key, its default and range
+    #[command(after_help = "Example:\n  gabion config reference > gabion.toml")]
+    Reference,
+    /// Take FILE as the new configuration; it holds until the configuration file changes
+    #[command(after_help = "Example:\n  gabion config apply new.toml")]
+    Apply {
+        /// The new configuration
+        file: PathBuf,
+        /// Revert unless confirmed in this time; not available yet
+        #[arg(long, value_name = "TIME")]
+        confirm: Option<String>,
+    },
+    /// Keep a change that awaits confirmation
+    #[command(after_help = "Example:\n  gabion config confirm")]
+    Confirm,
+    /// List the configurations that were accepted, newest first
+    #[command(after_help = "Example:\n  gabion config history --json")]
+    History,
+    /// Return to the version before, or to version N
+    #[command(after_help = "Example:\n  gabion config rollback 3")]
+    Rollback {
+        /// The version, as the history lists it
+        version: Option<u64>,
+    },
+}
+
+pub(super) async fn run(context: Context, command: ConfigCommand) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Check => check(&context),
+        ConfigCommand::Show => show(&context).await,
+        ConfigCommand::Reference => {
+            say(gabion_config::reference(&ServerSettings::default()).trim_end());
+            Ok(())
+        }
+        ConfigCommand::Apply { confirm: Some(_), .. } => {
+            Err(Failure::new("--confirm is not available yet; nothing has changed"))
+        }
+        ConfigCommand::Apply { file, confirm: None } => apply_file(&context, file).await,
+        ConfigCommand::Confirm => {
+            let answer = context.ask(Method::POST, "/api/admin/config/confirm", None).await?;
+            answer.map(drop).ok_or_else(|| Failure::new("no change awaits confirmation"))
+        }
+        ConfigCommand::History => history(&context),
+        ConfigCommand::Rollback { version } => rollback(&context, version).await,
+    }
+}
+
+fn check(context: &Context) -> Result<(), Failure> {
+    let loaded = context.sources.load().map_err(ConfigError::Findings)?;
+    if context.json {
+        say(&json!({"mistakes": 0, "not_honoured": loaded.settings.not_honoured()}).to_string());
+        return Ok(());
+    }
+    for key in loaded.settings.not_honoured() {
+        say(&format!("warning: {key} is not honoured yet"));
+    }
+    say("the configuration is good");
+    Ok(())
+}
+
+async fn show(context: &Context) -> Result<(), Failure> {
+    let values = match context.ask(Method::GET, "/api/admin/config", None).await? {
+        Some(answer) => answer["values"].clone(),
+        None => {
+            let loaded = context.sources.load().map_err(ConfigError::Findings)?;
+            serde_json::to_value(loaded.entries).map_err(Failure::new)?
+        }
+    };
+    if context.json {
+        say(&format!("{values:#}"));
+        return Ok(());
+    }
+    for entry in values.as_array().into_iter().flatten() {
+        let text = |name: &str| entry[name].as_str().unwrap_or_default();
+        say(&format!("{} = {}  # {}", text("key"), entry["value"], text("origin")));
+    }
+    Ok(())
+}
+
+async fn apply_file(context: &Context, file: PathBuf) -> Result<(), Failure> {
+    let unreadable = |error| Failure::usage(format!("{} cannot be read: {error}", file.display()));
+    let text = fs::read_to_string(&file).map_err(unreadable)?;
+    let data_dir = context.data_dir()?;
+    data_dir.create()?;
+    let name = file.display().to_string();
+    let version = apply(&context.sources, &data_dir.config(), &name, &text, "gabion config apply")?;
+    let body = json!({});
+    let answer = context.ask(Method::POST, "/api/admin/config/reload", Some(&body)).await?;
+    told(context, answer.unwrap_or_else(|| json!({"version": version})));
+    Ok(())
+}
+
+async fn rollback(context: &Context, version: Option<u64>) -> Result<(), Failure> {
+    let body = version.map_or_else(|| json!({}), |version| json!({"version": version}));
+    let answer = context.ask(Method::POST, "/api/admin/config/rollback", Some(&body)).await?;
+    let answer = match answer {
+        Some(answer) => answer,
+        None => {
+            let (data_dir, _lock) = offline::lock(context)?;
+            let sources = context.sources.clone();
+            let keeper = ConfigKeeper::open(sources, &data_dir.config(), SystemClock::new())?;
+            let accepted = keeper.rollback(version, "gabion config rollback").await?;
+            json!({"version": accepted.version})
+        }
+    };
+    told(context, answer);
+    Ok(())
+}
+
+fn told(context: &Context, answer: Value) {
+    if context.json {
+        say(&answer.to_string());
+        return;
+    }
+    say(&format!("version {} holds", answer["version"]));
+    for key in answer["needs_restart"].as_array().into_iter().flatten() {
+        say(&format!("  {} needs a restart", key.as_str().unwrap_or_default()));
+    }
+}
+
+fn history(context: &Context) -> Result<(), Failure> {
+    let folder = context.data_dir()?.config();
+    let versions = if folder.is_dir() { History::open(&folder)?.list()? } else { Vec::new() };
+    if context.json {
+        let versions = serde_json::to_value(versions).map_err(Failure::new)?;
+        say(&format!("{versions:#}"));
+        return Ok(());
+    }
+    for version in versions {
+        say(&format!("{:>6}  {}  {}", version.number, version.at, version.author));
+    }
+    Ok(())
+}

@@ -1,0 +1,158 @@
+use std::io::{IsTerminal, Read};
+
+use clap::Subcommand;
+use gabion_auth::{Roles, UserChange, Username};
+use gabion_config::Secret;
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{
+    Context, Failure, offline,
+    output::{complain, say},
+};
+
+/// Commands on accounts.
+#[derive(Subcommand)]
+pub(super) enum UserCommand {
+    /// Add an account; its password comes from the terminal, or from standard input
+    #[command(after_help = "Example:\n  gabion user add ann --role user --role monitor\n  \
+                            echo \"$PASSWORD\" | gabion user add ann")]
+    Add {
+        /// 1 to 64 of a-z 0-9 . _ - @
+        name: String,
+        /// A role: admin, monitor or user; may be repeated
+        #[arg(long = "role", value_parser = ["admin", "monitor", "user"])]
+        roles: Vec<String>,
+    },
+    /// Set a new password; every session of the account ends
+    #[command(after_help = "Example:\n  gabion user passwd ann")]
+    Passwd {
+        /// The account
+        name: String,
+    },
+    /// Disable an account; its tokens are refused from now on
+    #[command(after_help = "Example:\n  gabion user disable ann")]
+    Disable {
+        /// The account
+        name: String,
+    },
+    /// Enable an account again
+    #[command(after_help = "Example:\n  gabion user enable ann")]
+    Enable {
+        /// The account
+        name: String,
+    },
+    /// List all accounts
+    #[command(after_help = "Example:\n  gabion user list --json")]
+    List,
+}
+
+/// Longer is refused before it is read to the end.
+const MAX_PASSWORD: u64 = 4096;
+
+pub(super) async fn run(context: Context, command: UserCommand) -> Result<(), Failure> {
+    match command {
+        UserCommand::Add { name, roles } => {
+            let roles = if roles.is_empty() { vec!["user".to_owned()] } else { roles };
+            let password = password()?;
+            let body =
+                json!({"username": name, "password": password.expose(), "roles": roles});
+            if context.ask(Method::POST, USERS, Some(&body)).await?.is_none() {
+                let offline = offline::open(&context).await?;
+                let roles = Roles::new(roles);
+                offline.identity.create_user(&name, password.expose(), roles).await?;
+                offline.sql.close().await;
+            }
+            say(&format!("added {name}"));
+        }
+        UserCommand::Passwd { name } => {
+            let password = password()?;
+            let body = json!({"password": password.expose()});
+            let change =
+                UserChange { password: Some(password.expose()), ..UserChange::default() };
+            update(&context, &name, &body, change).await?;
+            say(&format!("{name} has a new password; its sessions have ended"));
+        }
+        UserCommand::Disable { name } => set_enabled(&context, &name, false).await?,
+        UserCommand::Enable { name } => set_enabled(&context, &name, true).await?,
+        UserCommand::List => list(&context).await?,
+    }
+    Ok(())
+}
+
+const USERS: &str = "/api/admin/users";
+
+async fn set_enabled(context: &Context, name: &str, enabled: bool) -> Result<(), Failure> {
+    let change = UserChange { enabled: Some(enabled), ..UserChange::default() };
+    update(context, name, &json!({"enabled": enabled}), change).await?;
+    say(&format!("{name} is {}", if enabled { "enabled" } else { "disabled" }));
+    Ok(())
+}
+
+async fn update(
+    context: &Context,
+    name: &str,
+    body: &Value,
+    change: UserChange<'_>,
+) -> Result<(), Failure> {
+    let username = Username::parse(name).map_err(|error| Failure::usage(error.to_string()))?;
+    let path = format!("{USERS}/{username}");
+    if context.ask(Method::PATCH, &path, Some(body)).await?.is_none() {
+        let offline = offline::open(context).await?;
+        offline.identity.update_user(&username, change).await?;
+        offline.sql.close().await;
+    }
+    Ok(())
+}
+
+async fn list(context: &Context) -> Result<(), Failure> {
+    let users = match context.ask(Method::GET, USERS, None).await? {
+        Some(answer) => answer["users"].clone(),
+        None => {
+            let offline = offline::open(context).await?;
+            let accounts = offline.identity.list_users().await?;
+            offline.sql.close().await;
+            let row = |account: &gabion_auth::Account| {
+                json!({
+                    "username": account.username.as_str(),
+                    "roles": account.roles.iter().collect::<Vec<_>>(),
+                    "enabled": account.enabled,
+                    "created_at": account.created_at.to_string(),
+                })
+            };
+            accounts.iter().map(row).collect()
+        }
+    };
+    if context.json {
+        say(&format!("{users:#}"));
+        return Ok(());
+    }
+    for user in users.as_array().into_iter().flatten() {
+        let roles = user["roles"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let roles: Vec<&str> = roles.collect();
+        let state = if user["enabled"] == true { "enabled" } else { "disabled" };
+        let name = user["username"].as_str().unwrap_or_default();
+        say(&format!("{name:<24} {state:<9} {}", roles.join(", ")));
+    }
+    Ok(())
+}
+
+/// A password from the terminal, without echo and twice, or all of standard input.
+fn password() -> Result<Secret, Failure> {
+    if std::io::stdin().is_terminal() {
+        let first = Secret::new(rpassword::prompt_password("New password: ")?);
+        let again = Secret::new(rpassword::prompt_password("Again: ")?);
+        if first != again {
+            return Err(Failure::usage("the two are not the same"));
+        }
+        return Ok(first);
+    }
+    let mut text = String::new();
+    std::io::stdin().lock().take(MAX_PASSWORD).read_to_string(&mut text)?;
+    let password = Secret::new(text.trim_end_matches(['\r', '\n']));
+    if password.is_empty() {
+        complain("gabion: standard input is empty");
+        return Err(Failure::usage("give the password on standard input"));
+    }
+    Ok(password)
+}

@@ -1,0 +1,149 @@
+//! The control socket: how commands reach the running server.
+//!
+//! It speaks the same HTTP as the service, on a Unix socket in the data folder that only its owner can
+//! open. Whoever can has the data itself, so no token is asked for.
+
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use gabion_errors::BoxError;
+use gabion_limits::{ConnectionConfig, ConnectionTable};
+use http::{Method, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::{UnixListener, UnixStream};
+use tracing::{debug, warn};
+
+use crate::listen::{Answer, Entrance, connection};
+
+/// Commands that are answered at the same time.
+const CONNECTIONS: u32 = 64;
+/// The largest answer that a command reads.
+const LARGEST_ANSWER: usize = 64 << 20;
+
+/// The socket, removed when it is dropped.
+#[derive(Debug)]
+pub struct ControlSocket {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl ControlSocket {
+    /// Listens at `path`, in place of a predecessor that listened there.
+    ///
+    /// # Errors
+    ///
+    /// When the socket cannot be made.
+    pub fn bind(path: &Path) -> io::Result<Self> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = UnixListener::bind(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+        Ok(Self { listener, path: path.to_owned() })
+    }
+
+    /// Answers commands until the future is dropped.
+    pub async fn serve<A: Answer>(self, entrance: Entrance, answer: Arc<A>) {
+        let bounds = ConnectionConfig { total: CONNECTIONS, per_address: CONNECTIONS };
+        let table = Arc::new(ConnectionTable::new(&bounds));
+        let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
+        loop {
+            let stream = match self.listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!(%error, path = %self.path.display(), "the control socket fails");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    continue;
+                }
+            };
+            match table.admit(nobody.ip()) {
+                Ok(permit) => {
+                    let served =
+                        connection(stream, nobody, permit, entrance.clone(), Arc::clone(&answer));
+                    tokio::spawn(served);
+                }
+                Err(full) => debug!(reason = %full, "command refused"),
+            }
+        }
+    }
+}
+
+/// A command could not be carried out by the running server.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// No server listens there.
+    #[error("no server is running")]
+    NotRunning,
+    /// The connection failed.
+    #[error("the running server does not answer")]
+    Broken(#[source] BoxError),
+    /// The server refused.
+    #[error("{}", refusal(.0, .1))]
+    Refused(StatusCode, Value),
+}
+
+fn refusal(status: &StatusCode, problem: &Value) -> String {
+    let text = |name: &str| problem[name].as_str().unwrap_or_default().to_owned();
+    let mut told = match text("detail") {
+        detail if detail.is_empty() => status.to_string(),
+        detail => detail,
+    };
+    for error in problem["errors"].as_array().into_iter().flatten() {
+        let part = |name: &str| error[name].as_str().unwrap_or_default();
+        told.push_str("\n  ");
+        if part("code") != "config" {
+            told.push_str(part("pointer"));
+            told.push(' ');
+        }
+        told.push_str(part("detail"));
+    }
+    told
+}
+
+/// Sends one request to the server that listens at `socket`; an empty answer is null.
+///
+/// # Errors
+///
+/// When no server runs, or it refuses.
+pub async fn ask(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, ControlError> {
+    let broken = |error: BoxError| ControlError::Broken(error);
+    let stream = UnixStream::connect(socket).await.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ControlError::NotRunning,
+        _ => broken(error.into()),
+    })?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(e.into()))?;
+    let driven = tokio::spawn(connection);
+    let mut request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
+    if body.is_some() {
+        request = request.header(header::CONTENT_TYPE, "application/json");
+    }
+    let bytes = body.map_or_else(Bytes::new, |body| body.to_string().into());
+    let request = request.body(Full::new(bytes)).map_err(|e| broken(e.into()))?;
+    let response = sender.send_request(request).await.map_err(|e| broken(e.into()))?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(broken)?;
+    drop(sender);
+    driven.abort();
+    let bytes = body.to_bytes();
+    let value = match bytes.as_ref() {
+        b"" => Value::Null,
+        bytes => serde_json::from_slice(bytes).map_err(|e| broken(e.into()))?,
+    };
+    if status.is_success() { Ok(value) } else { Err(ControlError::Refused(status, value)) }
+}

@@ -1,0 +1,12 @@
+//! Connections: accepted within bounds, watched by one sweeper, served by hyper.
+
+mod io;
+mod serve;
+mod sweeper;
+mod watch;
+
+pub use self::{
+    serve::{Answer, Entrance, connection, serve},
+    sweeper::Sweeper,
+    watch::Watch,
+};

@@ -1,0 +1,183 @@
+use std::{
+    convert::Infallible,
+    future::{Future, poll_fn},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use gabion_config::Live;
+use gabion_errors::BoxError;
+use gabion_lifecycle::{Acceptor, Drain};
+use gabion_limits::{ConnectionPermit, ConnectionTable};
+use gabion_tower::Peer;
+use http::{Request, Response, Version};
+use http_body::{Body, Frame, SizeHint};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tracing::debug;
+
+use super::{Sweeper, Watch, io::WatchedIo};
+use crate::{body::RequestBody, settings::ServerSettings};
+
+/// What connections share on their way in.
+#[derive(Clone)]
+pub struct Entrance {
+    /// Counts connections, in all and per address.
+    pub table: Arc<ConnectionTable>,
+    /// Ends what is too slow.
+    pub sweeper: Arc<Sweeper>,
+    /// Knows whether the server drains.
+    pub drain: Drain,
+    /// The bounds of heads and streams.
+    pub settings: Arc<Live<ServerSettings>>,
+}
+
+/// A service for requests of connections; `reserved` is whether only probes are served.
+pub trait Answer: Send + Sync + 'static {
+    /// The body of its responses.
+    type Body: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
+
+    /// Answers one request.
+    fn answer(
+        &self,
+        request: Request<RequestBody>,
+        peer: Peer,
+        reserved: bool,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+/// Accepts and serves connections until the drain ends accepting.
+pub async fn serve<A: Answer>(acceptor: Acceptor, entrance: Entrance, answer: Arc<A>) {
+    let mut ended = pin!(entrance.drain.accepting_ended());
+    loop {
+        let accepted = tokio::select! {
+            accepted = acceptor.accept() => accepted,
+            () = &mut ended => return,
+        };
+        let (stream, peer) = accepted;
+        match entrance.table.admit(peer.ip()) {
+            Ok(permit) => {
+                let connection = connection(stream, peer, permit, entrance.clone(), answer.clone());
+                tokio::spawn(connection);
+            }
+            // Closed at once: an answer would cost more than the attacker's attempt.
+            Err(full) => debug!(%peer, reason = %full, "connection refused"),
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub async fn connection<A: Answer>(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+    entrance: Entrance,
+    answer: Arc<A>,
+) {
+    let busy = entrance.drain.busy();
+    let watched = entrance.sweeper.watch();
+    let reserved = permit.reserved();
+    let builder = builder(&entrance.settings.load_full());
+    let io = TokioIo::new(WatchedIo::new(stream, Arc::clone(&watched.watch)));
+    let service = {
+        let watch = Arc::clone(&watched.watch);
+        service_fn(move |request: Request<Incoming>| {
+            let (watch, answer) = (Arc::clone(&watch), Arc::clone(&answer));
+            async move { Ok::<_, Infallible>(one(request, watch, &*answer, peer, reserved).await) }
+        })
+    };
+    let mut connection = pin!(builder.serve_connection(io, service));
+    let mut told = false;
+    let ended = poll_fn(|cx| {
+        if !told && watched.watch.is_draining() {
+            told = true;
+            if watched.watch.is_http2() {
+                // GOAWAY; an HTTP/1 connection is told with its next response.
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+        connection.as_mut().poll(cx)
+    });
+    if let Err(error) = ended.await {
+        debug!(%peer, %error, "connection ended");
+    }
+    drop((permit, busy, watched));
+}
+
+async fn one<A: Answer>(
+    request: Request<Incoming>,
+    watch: Arc<Watch>,
+    answer: &A,
+    peer: SocketAddr,
+    reserved: bool,
+) -> Response<Counted<A::Body>> {
+    watch.request_began(request.version() == Version::HTTP_2);
+    let under_way = UnderWay(Arc::clone(&watch));
+    let request = request.map(|body| RequestBody::Connection { body, watch });
+    let response = answer.answer(request, Peer(peer), reserved).await;
+    response.map(|body| Counted { body, _under_way: under_way })
+}
+
+fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
+    let (size, http2) = (&settings.limits.size, settings.server.http2);
+    let mut builder = Builder::new(TokioExecutor::new());
+    if !http2 {
+        builder = builder.http1_only();
+    }
+    // Heads a little beyond the limits are still parsed, so that they are answered with a problem.
+    let slack = 64 * 1024;
+    builder
+        .http1()
+        .max_buf_size(size.head.as_usize().saturating_add(slack))
+        .max_headers(size.headers.saturating_add(28));
+    builder
+        .http2()
+        .max_concurrent_streams(64)
+        .initial_stream_window_size(64 * 1024)
+        .initial_connection_window_size(256 * 1024)
+        .max_send_buf_size(64 * 1024)
+        .max_header_list_size(u32::try_from(size.head.bytes()).unwrap_or(u32::MAX));
+    builder
+}
+
+/// A request under way on its connection.
+struct UnderWay(Arc<Watch>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.request_ended();
+    }
+}
+
+/// A response body; when it ends, its request is no longer under way.
+struct Counted<B> {
+    body: B,
+    _under_way: UnderWay,
+}
+
+impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Counted<B> {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,132 @@
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    task::Waker,
+};
+
+use atomic_waker::AtomicWaker;
+use gabion_limits::{Overdue, Progress, TimeConfig};
+
+/// One connection as its sweeper sees it: the phases that its reads, writes and requests report, and
+/// the means to end it.
+///
+/// Reports cost an atomic store each. The time they carry is the sweeper's, up to one tick old.
+#[derive(Debug)]
+pub struct Watch {
+    progress: Progress,
+    millis: Arc<AtomicU64>,
+    closed: AtomicBool,
+    body_too_slow: AtomicBool,
+    draining: AtomicBool,
+    http2: AtomicBool,
+    connection: AtomicWaker,
+    body: AtomicWaker,
+}
+
+impl Watch {
+    pub(super) fn new(millis: Arc<AtomicU64>) -> Self {
+        let progress = Progress::new();
+        progress.accepted(millis.load(Ordering::Relaxed));
+        Self {
+            progress,
+            millis,
+            closed: AtomicBool::new(false),
+            body_too_slow: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            http2: AtomicBool::new(false),
+            connection: AtomicWaker::new(),
+            body: AtomicWaker::new(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.millis.load(Ordering::Relaxed)
+    }
+
+    /// Whether the client sends the body of its request too slowly.
+    pub fn body_is_too_slow(&self) -> bool {
+        self.body_too_slow.load(Ordering::Relaxed)
+    }
+
+    /// A handler waits for the body; `waker` is woken when that takes too long.
+    pub fn body_waits(&self, waker: &Waker) {
+        self.body.register(waker);
+        self.progress.body_waiting(self.now());
+    }
+
+    /// A part of the body came.
+    pub fn body_came(&self, bytes: usize) {
+        self.progress.body_received(bytes, self.now());
+    }
+
+    /// Nobody waits for a body any more.
+    pub fn body_ended(&self) {
+        self.progress.body_done();
+    }
+
+    pub(super) fn request_began(&self, http2: bool) {
+        if http2 && !self.is_http2() {
+            self.http2.store(true, Ordering::Relaxed);
+            self.progress.set_http2();
+        }
+        self.progress.request_began();
+    }
+
+    pub(super) fn request_ended(&self) {
+        self.progress.request_ended(self.now());
+    }
+
+    pub(super) fn read(&self, bytes: usize) {
+        self.progress.read(bytes, self.now());
+    }
+
+    pub(super) fn write_blocked(&self) {
+        self.progress.write_blocked(self.now());
+    }
+
+    pub(super) fn write_progressed(&self) {
+        self.progress.write_progressed(self.now());
+    }
+
+    pub(super) fn register(&self, waker: &Waker) {
+        self.connection.register(waker);
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+        self.connection.wake();
+    }
+
+    /// Ends what takes longer than `times` allow, and tells what it was.
+    pub(super) fn sweep(&self, now: u64, times: &TimeConfig) -> Option<Overdue> {
+        if self.is_closed() {
+            return None;
+        }
+        let overdue = self.progress.overdue(now, times)?;
+        if matches!(overdue, Overdue::BodyTooSlow) {
+            if self.body_too_slow.swap(true, Ordering::Relaxed) {
+                return None;
+            }
+            // Whoever reads the body answers with 408.
+            self.body.wake();
+        } else {
+            self.closed.store(true, Ordering::Relaxed);
+        }
+        self.connection.wake();
+        Some(overdue)
+    }
+}

@@ -1,0 +1,128 @@
+//! What the server knows about itself: resources, budgets, alerts, health.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use gabion_clock::{Clock, SystemClock};
+use gabion_config::Live;
+use gabion_limits::admission::{Admission, Pressure};
+use gabion_monitor::{
+    Alert, Alerts, Budget, BudgetMeter, BudgetUse, Health, LatencySnapshot, LatencyWindow, LogSink,
+    ProcessMetrics, PublishedProbe, Resources, Sample, Status,
+};
+use gabion_sql::Sql;
+
+use crate::{metrics::CONNECTIONS_OPEN, settings::ServerSettings};
+
+/// How often resources are read and admission is told of them.
+const TICK: Duration = Duration::from_millis(100);
+/// How often the database is asked whether it answers.
+const PING: Duration = Duration::from_secs(5);
+/// The span that latency and errors are judged over.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// The eyes of the server.
+pub struct Observatory {
+    /// What `/api/health` tells.
+    pub health: Health,
+    /// Every admitted request of the last seconds.
+    pub window: Arc<LatencyWindow>,
+    database: Arc<PublishedProbe>,
+    latest: Mutex<Latest>,
+}
+
+/// The last reading.
+#[derive(Clone)]
+pub struct Latest {
+    /// What the process uses.
+    pub sample: Sample,
+    /// How much of each budget that is.
+    pub uses: [BudgetUse; 4],
+    /// Requests of the last seconds.
+    pub requests: LatencySnapshot,
+    /// Alerts that hold.
+    pub alerts: Vec<Alert>,
+}
+
+impl Observatory {
+    /// Eyes that have not looked yet.
+    #[must_use]
+    pub fn new(clock: SystemClock, resources: &mut Resources) -> Self {
+        let database = Arc::new(PublishedProbe::new("database", PING * 4, clock));
+        let uses = Budget::ALL.map(|budget| BudgetUse { budget, ratio: 0.0 });
+        let sample = resources.sample(clock.now());
+        let requests = LatencySnapshot::default();
+        Self {
+            health: Health::new().critical(Arc::clone(&database)),
+            window: Arc::new(LatencyWindow::new(WINDOW)),
+            database,
+            latest: Mutex::new(Latest { sample, uses, requests, alerts: Vec::new() }),
+        }
+    }
+
+    /// The last reading.
+    #[must_use]
+    pub fn latest(&self) -> Latest {
+        self.lock().clone()
+    }
+
+    /// The span that [`Latest::requests`] covers.
+    #[must_use]
+    pub const fn window_span() -> Duration {
+        WINDOW
+    }
+
+    /// Reads resources ten times a second: for admission, the metrics, and alerts.
+    pub async fn watch(
+        &self,
+        mut resources: Resources,
+        clock: SystemClock,
+        settings: &Live<ServerSettings>,
+        admission: &Admission,
+        connections: impl Fn() -> usize,
+    ) {
+        let mut meter = BudgetMeter::new();
+        let process = ProcessMetrics::new();
+        let open = metrics::gauge!(CONNECTIONS_OPEN);
+        let mut alerts = Alerts::new(&settings.load().monitor, vec![Box::new(LogSink)]);
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        loop {
+            ticks.tick().await;
+            let (now, settings) = (clock.now(), settings.load_full());
+            self.window.tick(now);
+            let (sample, requests) = (resources.sample(now), self.window.snapshot());
+            let uses = meter.observe(&sample, &requests, &settings.budgets, now);
+            let ratio = |budget| uses.iter().find(|u| u.budget == budget).map_or(0.0, |u| u.ratio);
+            let pressure = Pressure { cpu: ratio(Budget::Cpu), memory: ratio(Budget::Memory) };
+            admission.tick(pressure);
+            alerts.retune(&settings.monitor);
+            alerts.observe(&uses, now, clock.unix());
+            process.set(&sample);
+            open.set(connections() as f64);
+            let alerts = alerts.active().cloned().collect();
+            *self.lock() = Latest { sample, uses, requests, alerts };
+        }
+    }
+
+    /// Asks the database whether it answers, now and then.
+    pub async fn ping(&self, sql: &Sql) {
+        let mut ticks = tokio::time::interval(PING);
+        loop {
+            ticks.tick().await;
+            self.ping_once(sql).await;
+        }
+    }
+
+    /// Asks the database whether it answers, once.
+    pub async fn ping_once(&self, sql: &Sql) {
+        let answered = sql.ping().await.is_ok();
+        self.database.publish(if answered { Status::Healthy } else { Status::Unhealthy });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Latest> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

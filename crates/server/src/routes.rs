@@ -1,0 +1,147 @@
+//! Every route: its contract and its handler, side by side.
+
+mod admin;
+mod auth;
+mod backups;
+mod batch;
+mod config;
+mod demo;
+mod docs;
+mod page;
+mod probes;
+mod sessions;
+mod users;
+
+use std::{future::Future, pin::Pin};
+
+use bytes::Bytes;
+use gabion_errors::{FieldError, Problem, Rejection, types};
+use gabion_tower::{Answer, Exchange, RouteContract};
+use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use utoipa::PartialSchema;
+
+use crate::{
+    app::App,
+    body::{ReplyBody, RequestBody},
+    settings::ServerSettings,
+};
+
+pub use self::{
+    batch::{ItemBody, ItemResponse, item_refusal},
+    page::{Page, Pages},
+};
+
+/// What a handler returns.
+pub type Reply = Result<Response<ReplyBody>, Rejection>;
+
+type Pending<'a> = Pin<Box<dyn Future<Output = Reply> + Send + 'a>>;
+
+/// A route with what serves it.
+pub struct Endpoint {
+    /// What it decides.
+    pub contract: &'static RouteContract,
+    /// What serves it.
+    pub call: Call,
+}
+
+/// How a route is served.
+#[derive(Clone, Copy)]
+pub enum Call {
+    /// At once, from what is in memory.
+    Now(fn(&App, &mut Exchange) -> Reply),
+    /// After waiting for something.
+    Later(for<'a> fn(&'a App, &'a mut Exchange, Input) -> Pending<'a>),
+}
+
+/// The body of a request, read as its contract says.
+pub struct Input {
+    /// JSON that fits the contract's schema.
+    pub json: Option<Value>,
+    /// The body itself, where the contract leaves it to the handler.
+    pub stream: Option<RequestBody>,
+}
+
+impl Input {
+    /// The body as a type; without a body, as an empty object.
+    fn parse<T: DeserializeOwned>(self) -> Result<T, Rejection> {
+        let value = self.json.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+        serde_json::from_value(value).map_err(|error| {
+            let fault = FieldError::new("", "type", error.to_string());
+            Problem::new(&types::INVALID_BODY).errors(vec![fault]).into()
+        })
+    }
+}
+
+/// The routes that `settings` mount, in the order of the API document.
+#[must_use]
+pub fn endpoints(settings: &ServerSettings) -> Vec<&'static Endpoint> {
+    let groups: [&'static [Endpoint]; 10] = [
+        &auth::ENDPOINTS,
+        &sessions::ENDPOINTS,
+        &batch::ENDPOINTS,
+        &probes::ENDPOINTS,
+        &admin::ENDPOINTS,
+        &users::ENDPOINTS,
+        &config::ENDPOINTS,
+        &backups::ENDPOINTS,
+        &docs::ENDPOINTS,
+        &page::ENDPOINTS,
+    ];
+    let demo: &'static [Endpoint] = if settings.demo.enabled { &demo::ENDPOINTS } else { &[] };
+    groups.into_iter().chain([demo]).flatten().collect()
+}
+
+/// Whether a route moves to `server.admin_listen` when that is set.
+#[must_use]
+pub fn is_administrative(contract: &RouteContract) -> bool {
+    contract.path == "/"
+        || contract.path == "/api/metrics"
+        || contract.path == "/api/restart"
+        || contract.path.starts_with("/api/admin/")
+}
+
+const ADMIN: &[&str] = &["admin"];
+const MONITOR: &[&str] = &["monitor", "admin"];
+const JSON: &str = "application/json";
+
+/// The JSON Schema of a type.
+fn schema<T: PartialSchema>() -> Value {
+    // A schema is data without maps of other keys than text.
+    serde_json::to_value(T::schema()).unwrap_or_default()
+}
+
+const fn answers<T: PartialSchema>(status: StatusCode) -> Answer {
+    Answer { status, media: JSON, schema: Some(schema::<T>) }
+}
+
+const NO_CONTENT: Answer = Answer { status: StatusCode::NO_CONTENT, media: "", schema: None };
+
+const fn text(media: &'static str) -> Answer {
+    Answer { status: StatusCode::OK, media, schema: None }
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Reply {
+    let bytes = serde_json::to_vec(value).map_err(Rejection::internal)?;
+    Ok(reply(status, JSON, bytes.into()))
+}
+
+fn reply(status: StatusCode, media: &'static str, bytes: Bytes) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+}
+
+fn no_content() -> Reply {
+    let mut response = Response::new(ReplyBody::from(Bytes::new()));
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    Ok(response)
+}
+
+/// The caller, on a route that lets nobody in without one.
+fn caller(exchange: &Exchange) -> Result<&gabion_auth::Principal, Rejection> {
+    let missing = || Rejection::new(Problem::new(&types::UNAUTHENTICATED));
+    exchange.principal.as_deref().ok_or_else(missing)
+}

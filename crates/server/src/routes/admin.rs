@@ -1,0 +1,117 @@
+//! Restart and the status document.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use gabion_auth::Access;
+use gabion_errors::types;
+use gabion_limits::Class;
+use gabion_tower::{
+    Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract,
+};
+use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_TYPE};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{ADMIN, Call, Endpoint, Input, JSON, MONITOR, Reply, answers, batch, json, text};
+use crate::{app::App, body::ReplyBody};
+
+static RESTART: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/restart",
+    name: "restart",
+    summary: "Hand the listening sockets over to a new process, then drain this one.",
+    access: Access::AnyRole(ADMIN),
+    class: Class::Critical,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<RestartResponse>(StatusCode::ACCEPTED),
+    problems: &[&types::CONFLICT, &types::INVALID_BODY],
+};
+
+static STATUS: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/api/admin/status",
+    name: "status",
+    summary: "Budgets, admission, limits, caches, resources and alerts as one document.",
+    access: Access::AnyRole(MONITOR),
+    class: Class::Critical,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: Answer { status: StatusCode::OK, media: JSON, schema: Some(object) },
+    problems: &[],
+};
+
+static EVENTS: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/api/admin/events",
+    name: "events",
+    summary: "The status document once a second.",
+    access: Access::AnyRole(MONITOR),
+    class: Class::Critical,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Endless,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: text("text/event-stream"),
+    problems: &[],
+};
+
+pub(super) static ENDPOINTS: [Endpoint; 3] = [
+    Endpoint { contract: &RESTART, call: Call::Later(|a, e, i| Box::pin(restart(a, e, i))) },
+    Endpoint { contract: &STATUS, call: Call::Now(status) },
+    Endpoint { contract: &EVENTS, call: Call::Now(events) },
+];
+
+/// How often the document is sent to those who follow it.
+const EVERY: Duration = Duration::from_secs(1);
+
+fn object() -> Value {
+    serde_json::json!({"type": "object"})
+}
+
+#[derive(Serialize, ToSchema)]
+struct RestartResponse {
+    /// Which process of its line the new one will be, counted from 1.
+    generation: u64,
+}
+
+async fn restart(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
+    let caller = super::caller(exchange)?.username.to_string();
+    let generation = app.restart(&caller).await?;
+    json(StatusCode::ACCEPTED, &RestartResponse { generation })
+}
+
+fn status(app: &App, exchange: &mut Exchange) -> Reply {
+    json(StatusCode::OK, &app.status(exchange.now))
+}
+
+fn events(app: &App, exchange: &mut Exchange) -> Reply {
+    batch::refuse_item(exchange)?;
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    let events = stream::unfold((app.handle(), ticks), |(app, mut ticks)| async move {
+        ticks.tick().await;
+        let handle = app.clone();
+        let app = app.upgrade()?;
+        // Whoever follows comes back and finds the new process.
+        if app.readiness.is_draining() {
+            return None;
+        }
+        let document = serde_json::to_string(&app.status(app.now())).unwrap_or_default();
+        let event = Bytes::from(format!("data: {document}\n\n"));
+        Some((event, (handle, ticks)))
+    });
+    let mut response = Response::new(ReplyBody::Stream(Box::pin(events)));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    Ok(response)
+}

@@ -1,0 +1,243 @@
+//! Login, refresh, logout, verify and the caller's own password.
+
+use gabion_auth::{Access, Tokens};
+use gabion_errors::types;
+use gabion_limits::Class;
+use gabion_tower::{BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
+use http::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, json, no_content, reply,
+    schema, text,
+};
+use crate::app::App;
+
+static LOGIN: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/auth/login",
+    name: "login",
+    summary: "Begin a session with a user name and a password.",
+    access: Access::Public,
+    class: Class::User,
+    body: BodyRule::Json(schema::<LoginRequest>),
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Login,
+    cache: CacheRule::NoStore,
+    answer: answers::<TokenResponse>(StatusCode::OK),
+    problems: &[
+        &types::INVALID_CREDENTIALS,
+        &types::TOO_MANY_ATTEMPTS,
+        &types::DEPENDENCY_UNAVAILABLE,
+    ],
+};
+
+static REFRESH: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/auth/refresh",
+    name: "refresh",
+    summary: "Spend a refresh token for new tokens; its reuse ends the session.",
+    access: Access::Public,
+    class: Class::User,
+    body: BodyRule::Json(schema::<RefreshRequest>),
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Login,
+    cache: CacheRule::NoStore,
+    answer: answers::<TokenResponse>(StatusCode::OK),
+    problems: &[&types::UNAUTHENTICATED, &types::DEPENDENCY_UNAVAILABLE],
+};
+
+static LOGOUT: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/auth/logout",
+    name: "logout",
+    summary: "End this session, or every session of the caller.",
+    access: Access::Bearer,
+    class: Class::Critical,
+    body: BodyRule::OptionalJson(schema::<LogoutRequest>),
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: NO_CONTENT,
+    problems: &[&types::DEPENDENCY_UNAVAILABLE],
+};
+
+static VERIFY: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/api/auth/verify",
+    name: "verify",
+    summary: "Tell who the caller is.",
+    access: Access::Bearer,
+    class: Class::User,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<VerifyResponse>(StatusCode::OK),
+    problems: &[],
+};
+
+static PASSWORD: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/auth/password",
+    name: "change_password",
+    summary: "Change the caller's password; every other session of the account ends.",
+    access: Access::Bearer,
+    class: Class::User,
+    body: BodyRule::Json(schema::<PasswordRequest>),
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: NO_CONTENT,
+    problems: &[
+        &types::INVALID_CREDENTIALS,
+        &types::TOO_MANY_ATTEMPTS,
+        &types::DEPENDENCY_UNAVAILABLE,
+    ],
+};
+
+static JWKS: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/.well-known/jwks.json",
+    name: "jwks",
+    summary: "The public keys that access tokens are signed with; none with HS256.",
+    access: Access::Public,
+    class: Class::Degraded,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::Public(std::time::Duration::from_secs(300)),
+    answer: text("application/jwk-set+json"),
+    problems: &[],
+};
+
+pub(super) static ENDPOINTS: [Endpoint; 6] = [
+    Endpoint { contract: &LOGIN, call: Call::Later(|a, e, i| Box::pin(login(a, e, i))) },
+    Endpoint { contract: &REFRESH, call: Call::Later(|a, e, i| Box::pin(refresh(a, e, i))) },
+    Endpoint { contract: &LOGOUT, call: Call::Later(|a, e, i| Box::pin(logout(a, e, i))) },
+    Endpoint { contract: &VERIFY, call: Call::Now(verify) },
+    Endpoint { contract: &PASSWORD, call: Call::Later(|a, e, i| Box::pin(password(a, e, i))) },
+    Endpoint { contract: &JWKS, call: Call::Now(jwks) },
+];
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LoginRequest {
+    #[schema(min_length = 1, max_length = 64)]
+    username: String,
+    #[schema(min_length = 1, max_length = 1024)]
+    password: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RefreshRequest {
+    #[schema(min_length = 1, max_length = 512)]
+    refresh_token: String,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LogoutRequest {
+    #[serde(default)]
+    everywhere: bool,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PasswordRequest {
+    #[schema(min_length = 1, max_length = 1024)]
+    current: String,
+    #[schema(min_length = 1, max_length = 1024)]
+    new: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct TokenResponse {
+    access_token: String,
+    #[schema(pattern = "^Bearer$")]
+    token_type: &'static str,
+    /// Seconds.
+    expires_in: u64,
+    refresh_token: String,
+    /// Seconds.
+    refresh_expires_in: u64,
+}
+
+impl From<Tokens> for TokenResponse {
+    fn from(tokens: Tokens) -> Self {
+        Self {
+            access_token: tokens.access_token,
+            token_type: "Bearer",
+            expires_in: tokens.expires_in.as_secs(),
+            refresh_token: tokens.refresh_token,
+            refresh_expires_in: tokens.refresh_expires_in.as_secs(),
+        }
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+struct VerifyResponse<'a> {
+    subject: &'a str,
+    username: &'a str,
+    roles: Vec<&'a str>,
+    session: String,
+    #[schema(format = "date-time")]
+    issued_at: String,
+    #[schema(format = "date-time")]
+    expires_at: String,
+}
+
+async fn login(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
+    let LoginRequest { username, password } = input.parse()?;
+    let address = exchange.client.ip().to_string();
+    let tokens = app.identity.login(&username, &password, &address).await?;
+    json(StatusCode::OK, &TokenResponse::from(tokens))
+}
+
+async fn refresh(app: &App, _exchange: &mut Exchange, input: Input) -> Reply {
+    let RefreshRequest { refresh_token } = input.parse()?;
+    let tokens = app.identity.refresh(&refresh_token).await?;
+    json(StatusCode::OK, &TokenResponse::from(tokens))
+}
+
+async fn logout(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
+    let LogoutRequest { everywhere } = input.parse()?;
+    app.identity.logout(caller(exchange)?, everywhere).await?;
+    no_content()
+}
+
+fn verify(_app: &App, exchange: &mut Exchange) -> Reply {
+    let caller = caller(exchange)?;
+    let username = caller.username.as_str();
+    json(
+        StatusCode::OK,
+        &VerifyResponse {
+            subject: username,
+            username,
+            roles: caller.roles.iter().collect(),
+            session: caller.session.to_string(),
+            issued_at: caller.issued_at.to_string(),
+            expires_at: caller.expires_at.to_string(),
+        },
+    )
+}
+
+async fn password(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
+    let PasswordRequest { current, new } = input.parse()?;
+    app.identity.change_password(caller(exchange)?, &current, &new).await?;
+    no_content()
+}
+
+fn jwks(app: &App, _exchange: &mut Exchange) -> Reply {
+    let keys = app.keys.jwks().to_string();
+    Ok(reply(StatusCode::OK, "application/jwk-set+json", keys.into()))
+}
+

@@ -1,0 +1,205 @@
+//! Several requests in one.
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use gabion_auth::Access;
+use gabion_errors::{Problem, Rejection, types};
+use gabion_limits::Class;
+use gabion_tower::{BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
+use http::{
+    HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
+    header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED, HOST},
+};
+use http_body_util::{BodyExt, Full};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{Call, Endpoint, Input, JSON, Reply, answers, json, schema};
+use crate::{app::App, body::RequestBody};
+
+static BATCH: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/batch",
+    name: "batch",
+    summary: "Send up to 100 requests at once; each is checked, limited and counted as its own.",
+    access: Access::Bearer,
+    class: Class::Batch,
+    body: BodyRule::Json(schema::<BatchRequest>),
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<BatchResponse>(StatusCode::OK),
+    problems: &[],
+};
+
+pub(super) static ENDPOINTS: [Endpoint; 1] =
+    [Endpoint { contract: &BATCH, call: Call::Later(|a, e, i| Box::pin(batch(a, e, i))) }];
+
+/// Items that are worked on at the same time.
+const AT_ONCE: usize = 8;
+
+/// Headers of the batch that its items carry too: who calls, from where, and to which host.
+const INHERITED: [http::HeaderName; 4] =
+    [AUTHORIZATION, HOST, FORWARDED, http::HeaderName::from_static("x-forwarded-for")];
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchRequest {
+    #[schema(inline, min_items = 1, max_items = 100)]
+    requests: Vec<BatchItem>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchItem {
+    /// Comes back with the answer.
+    #[schema(max_length = 64)]
+    id: String,
+    #[schema(max_length = 16)]
+    method: String,
+    /// Path and query on this server.
+    #[schema(min_length = 1, max_length = 8192)]
+    path: String,
+    #[schema(value_type = Option<serde_json::Value>)]
+    body: Option<Value>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct BatchResponse {
+    #[schema(inline)]
+    responses: Vec<BatchAnswer>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct BatchAnswer {
+    id: String,
+    status: u16,
+    /// JSON as it is, other text as a string, nothing as null.
+    #[schema(value_type = Option<serde_json::Value>)]
+    body: Value,
+}
+
+async fn batch(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
+    refuse_item(exchange)?;
+    let BatchRequest { requests } = input.parse()?;
+    let (peer, head) = (exchange.peer, &exchange.head);
+    let (headers, authority) = (inherited(&head.headers), head.uri.authority().cloned());
+    let items = requests.into_iter().map(|item| {
+        let headers = headers.clone();
+        let authority = authority.clone();
+        async move {
+            let id = item.id.clone();
+            let answer = match request(item, headers, authority) {
+                Ok(request) => app.dispatch(request, peer).await,
+                Err(problem) => refusal(&problem),
+            };
+            answered(id, answer).await
+        }
+    });
+    let responses: Vec<BatchAnswer> = stream::iter(items).buffered(AT_ONCE).collect().await;
+    json(StatusCode::OK, &BatchResponse { responses })
+}
+
+fn inherited(headers: &HeaderMap) -> HeaderMap {
+    let mut own = HeaderMap::new();
+    for name in INHERITED {
+        for value in headers.get_all(&name) {
+            own.append(name.clone(), value.clone());
+        }
+    }
+    own
+}
+
+fn request(
+    item: BatchItem,
+    headers: HeaderMap,
+    authority: Option<http::uri::Authority>,
+) -> Result<Request<RequestBody>, Problem> {
+    let invalid = |detail| Problem::new(&types::INVALID_REQUEST).detail(detail);
+    let method = Method::from_bytes(item.method.as_bytes());
+    let method = method.map_err(|_| invalid("the method of the item is not a method"))?;
+    let path: Uri = item.path.parse().map_err(|_| invalid("the path of the item is malformed"))?;
+    if path.authority().is_some() || !item.path.starts_with('/') {
+        return Err(invalid("the path of the item must begin with a slash"));
+    }
+    let body = item.body.filter(|body| !body.is_null());
+    let (has_body, body) = match body {
+        Some(body) => (true, Full::new(Bytes::from(body.to_string()))),
+        None => (false, Full::default()),
+    };
+    let mut request = Request::new(RequestBody::Whole(body));
+    *request.method_mut() = method;
+    *request.headers_mut() = headers;
+    *request.uri_mut() = with_authority(path, authority);
+    request.extensions_mut().insert(Batched);
+    if has_body {
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(JSON));
+    }
+    Ok(request)
+}
+
+/// An HTTP/2 request has its host in the target.
+fn with_authority(path: Uri, authority: Option<http::uri::Authority>) -> Uri {
+    let Some(authority) = authority else { return path };
+    let mut parts = path.clone().into_parts();
+    parts.scheme = Some(http::uri::Scheme::HTTP);
+    parts.authority = Some(authority);
+    Uri::from_parts(parts).unwrap_or(path)
+}
+
+/// Marks a request that came as an item of a batch.
+#[derive(Debug, Clone, Copy)]
+struct Batched;
+
+/// Refuses what an item cannot be: another batch, or an answer without end.
+///
+/// # Errors
+///
+/// 400 inside a batch.
+pub(super) fn refuse_item(exchange: &Exchange) -> Result<(), Rejection> {
+    if exchange.head.extensions.get::<Batched>().is_none() {
+        return Ok(());
+    }
+    let detail = "this route cannot be an item of a batch";
+    Err(Problem::new(&types::INVALID_REQUEST).detail(detail).into())
+}
+
+/// What the items answer with.
+pub type ItemResponse = http::Response<ItemBody>;
+
+/// The body of an item's answer.
+pub type ItemBody = http_body_util::combinators::UnsyncBoxBody<Bytes, gabion_errors::BoxError>;
+
+/// The answer to an item that was not even tried.
+fn refusal(problem: &Problem) -> ItemResponse {
+    let body = |bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
+    gabion_tower::problem_response(problem, "").map(body)
+}
+
+/// The answer to an item before the server has its stack.
+#[must_use]
+pub fn item_refusal() -> ItemResponse {
+    refusal(&Problem::new(&types::INTERNAL))
+}
+
+async fn answered(id: String, response: ItemResponse) -> BatchAnswer {
+    let status = response.status().as_u16();
+    let json = response.headers().get(CONTENT_TYPE).is_some_and(|media| {
+        media.to_str().is_ok_and(|media| media.starts_with(JSON) || media.contains("+json"))
+    });
+    let body = match response.into_body().collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            let _ = Rejection::internal(error);
+            Bytes::new()
+        }
+    };
+    let body = match (json, body.is_empty()) {
+        (_, true) => Value::Null,
+        (true, _) => serde_json::from_slice(&body).unwrap_or_default(),
+        (false, _) => String::from_utf8_lossy(&body).into_owned().into(),
+    };
+    BatchAnswer { id, status, body }
+}

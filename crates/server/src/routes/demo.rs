@@ -1,0 +1,197 @@
+//! Routes for load tests and examples; mounted only with `demo.enabled`.
+
+use std::{future::poll_fn, pin::pin, time::Duration};
+
+use bytes::Buf;
+use gabion_auth::Access;
+use gabion_cache::Loaded;
+use gabion_clock::Clock;
+use gabion_errors::{FieldError, Problem, Rejection, types};
+use gabion_limits::{Class, Counted};
+use gabion_tower::{
+    BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
+};
+use http::{Method, StatusCode};
+use http_body::Body;
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::{Call, Endpoint, Input, Reply, answers, json, schema};
+use crate::app::App;
+
+const WORK_PARAMETERS: &[Parameter] = &[
+    Parameter { name: "cpu_us", schema: micros, summary: "CPU time to burn, in microseconds." },
+    Parameter { name: "io_ms", schema: millis, summary: "Time to wait, in milliseconds." },
+    Parameter { name: "class", schema: class, summary: "Who is refused first." },
+];
+
+macro_rules! work {
+    ($name:ident, $class:ident, $operation:literal, $path:literal) => {
+        static $name: RouteContract = RouteContract {
+            method: Method::GET,
+            path: $path,
+            name: $operation,
+            summary: "Burn CPU, wait, and answer 64 bytes of JSON.",
+            access: Access::Bearer,
+            class: Class::$class,
+            body: BodyRule::Empty,
+            parameters: WORK_PARAMETERS,
+            deadline: DeadlineRule::Default,
+            rate: RateRule::Standard,
+            cache: CacheRule::NoStore,
+            answer: answers::<WorkResponse>(StatusCode::OK),
+            problems: &[&types::INVALID_BODY],
+        };
+    };
+}
+
+work!(WORK, User, "demo_work", "/api/demo/work");
+
+static CACHED: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/api/demo/cached/{key}",
+    name: "demo_cached",
+    summary: "A slow value behind the cache.",
+    access: Access::Bearer,
+    class: Class::Degraded,
+    body: BodyRule::Empty,
+    parameters: &[
+        Parameter { name: "key", schema: schema::<String>, summary: "Which value." },
+        Parameter { name: "load_ms", schema: millis, summary: "How slow, in milliseconds." },
+    ],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<CachedResponse>(StatusCode::OK),
+    problems: &[&types::INVALID_BODY],
+};
+
+static UPLOAD: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/demo/upload",
+    name: "demo_upload",
+    summary: "Stream a body of any type and answer its length and hash.",
+    access: Access::Bearer,
+    class: Class::Batch,
+    body: BodyRule::Stream,
+    parameters: &[],
+    deadline: DeadlineRule::After(Duration::from_secs(600)),
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<UploadResponse>(StatusCode::OK),
+    problems: &[],
+};
+
+pub(super) static ENDPOINTS: [Endpoint; 3] = [
+    Endpoint { contract: &WORK, call: Call::Later(|a, e, i| Box::pin(work(a, e, i))) },
+    Endpoint { contract: &CACHED, call: Call::Later(|a, e, i| Box::pin(cached(a, e, i))) },
+    Endpoint { contract: &UPLOAD, call: Call::Later(|a, e, i| Box::pin(upload(a, e, i))) },
+];
+
+/// The longest that anybody may have CPU burnt for one request.
+const MAX_MICROS: u64 = 1_000_000;
+const MAX_MILLIS: u64 = 60_000;
+
+fn micros() -> Value {
+    serde_json::json!({"type": "integer", "minimum": 0, "maximum": MAX_MICROS})
+}
+
+fn millis() -> Value {
+    serde_json::json!({"type": "integer", "minimum": 0, "maximum": MAX_MILLIS})
+}
+
+fn class() -> Value {
+    serde_json::json!({"type": "string", "enum": ["critical", "user", "degraded", "batch"]})
+}
+
+#[derive(Serialize, ToSchema)]
+struct WorkResponse {
+    ok: bool,
+    data: &'static str,
+}
+
+#[derive(Clone, Serialize, ToSchema)]
+struct CachedResponse {
+    key: String,
+    value: String,
+    #[schema(format = "date-time")]
+    loaded_at: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct UploadResponse {
+    bytes: u64,
+    sha256: String,
+}
+
+async fn work(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
+    let cpu = number(exchange, "cpu_us", MAX_MICROS)?;
+    let io = number(exchange, "io_ms", MAX_MILLIS)?;
+    if cpu > 0 {
+        burn(&app.clock, Duration::from_micros(cpu));
+    }
+    if io > 0 {
+        tokio::time::sleep(Duration::from_millis(io)).await;
+    }
+    json(StatusCode::OK, &WorkResponse { ok: true, data: "0123456789abcdef0123456789abcdef0123456789" })
+}
+
+/// Keeps a core busy, as work does; the one place that asks for the time in a loop.
+fn burn(clock: &impl Clock, span: Duration) {
+    let until = clock.now() + span;
+    while clock.now() < until {
+        std::hint::spin_loop();
+    }
+}
+
+async fn cached(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
+    let wait = Duration::from_millis(number(exchange, "load_ms", MAX_MILLIS)?);
+    let key = exchange.param("key").unwrap_or_default().to_owned();
+    let clock = app.clock;
+    let load = {
+        let key = key.clone();
+        async move {
+            tokio::time::sleep(wait).await;
+            let value: String = key.chars().rev().collect();
+            let loaded_at = clock.unix().to_string();
+            let document = CachedResponse { key, value, loaded_at };
+            Ok(Loaded::Present(serde_json::to_vec(&document).unwrap_or_default().into()))
+        }
+    };
+    let document = app.caches.demo(&key, exchange.now, load).await?;
+    Ok(super::reply(StatusCode::OK, super::JSON, document))
+}
+
+async fn upload(app: &App, _exchange: &mut Exchange, input: Input) -> Reply {
+    let limit = app.settings.load().limits.size.body;
+    let (mut counted, mut hash) = (Counted::new(limit), Sha256::new());
+    let mut body = pin!(input.stream.unwrap_or(crate::body::RequestBody::empty()));
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let frame = frame.map_err(gabion_tower::json::broken)?;
+        if let Ok(data) = frame.into_data() {
+            counted.add(data.remaining())?;
+            hash.update(&data);
+        }
+    }
+    let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    json(StatusCode::OK, &UploadResponse { bytes: counted.used(), sha256 })
+}
+
+/// A query parameter that is a number up to `most`; zero when it is left out.
+fn number(exchange: &Exchange, name: &str, most: u64) -> Result<u64, Rejection> {
+    let query = exchange.head.uri.query().unwrap_or_default();
+    let mut given = query.split('&').filter_map(|pair| {
+        let (own, value) = pair.split_once('=').unwrap_or((pair, ""));
+        (own == name).then_some(value)
+    });
+    let Some(value) = given.next() else { return Ok(0) };
+    let number = value.parse().ok().filter(|number| *number <= most && given.next().is_none());
+    number.ok_or_else(|| {
+        let detail = format!("must be a whole number from 0 to {most}, once");
+        let fault = FieldError::new(format!("/query/{name}"), "range", detail);
+        let problem = Problem::new(&types::INVALID_REQUEST).detail("a parameter has a fault");
+        problem.errors(vec![fault]).into()
+    })
+}

@@ -1,0 +1,137 @@
+//! What load balancers, supervisors and scrapers ask.
+
+use gabion_auth::Access;
+use gabion_limits::Class;
+use gabion_monitor::Status;
+use gabion_tower::{
+    Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract,
+};
+use http::{Method, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{Call, Endpoint, MONITOR, Reply, answers, json, reply, text};
+use crate::app::App;
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+/// The text format of Prometheus.
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+static HEALTH: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/api/health",
+    name: "health",
+    summary: "Tell whether the service works; role monitor or admin also sees each check.",
+    access: Access::Public,
+    class: Class::Critical,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<HealthResponse>(StatusCode::OK),
+    problems: &[],
+};
+
+static LIVEZ: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/livez",
+    name: "livez",
+    summary: "Tell whether the process answers at all.",
+    access: Access::Public,
+    class: Class::Critical,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Exempt,
+    cache: CacheRule::NoStore,
+    answer: text(PLAIN),
+    problems: &[],
+};
+
+static READYZ: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/readyz",
+    name: "readyz",
+    summary: "Tell whether new requests should come here.",
+    access: Access::Public,
+    class: Class::Critical,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Exempt,
+    cache: CacheRule::NoStore,
+    answer: text(PLAIN),
+    problems: &[],
+};
+
+static METRICS: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/api/metrics",
+    name: "metrics",
+    summary: "Every metric, in the text format of Prometheus.",
+    access: Access::AnyRole(MONITOR),
+    class: Class::Critical,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: Answer { status: StatusCode::OK, media: PROMETHEUS, schema: None },
+    problems: &[],
+};
+
+pub(super) static ENDPOINTS: [Endpoint; 4] = [
+    Endpoint { contract: &HEALTH, call: Call::Now(health) },
+    Endpoint { contract: &LIVEZ, call: Call::Now(livez) },
+    Endpoint { contract: &READYZ, call: Call::Now(readyz) },
+    Endpoint { contract: &METRICS, call: Call::Now(metrics) },
+];
+
+#[derive(Serialize, ToSchema)]
+struct HealthResponse {
+    /// `healthy`, `degraded` or `unhealthy`.
+    #[schema(value_type = String)]
+    status: Status,
+    /// For the roles monitor and admin.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<Object>>)]
+    checks: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uptime_seconds: Option<u64>,
+}
+
+fn health(app: &App, exchange: &mut Exchange) -> Reply {
+    let report = app.observatory.health.report();
+    let insider = exchange.principal.as_ref();
+    let insider = insider.is_some_and(|p| MONITOR.iter().any(|role| p.roles.contains(role)));
+    let status = if report.status == Status::Unhealthy {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    let response = HealthResponse {
+        status: report.status,
+        checks: insider.then(|| serde_json::to_value(&report.checks).unwrap_or_default()),
+        uptime_seconds: insider.then(|| app.uptime(exchange.now).as_secs()),
+    };
+    json(status, &response)
+}
+
+fn livez(_app: &App, _exchange: &mut Exchange) -> Reply {
+    Ok(reply(StatusCode::OK, PLAIN, "ok".into()))
+}
+
+fn readyz(app: &App, _exchange: &mut Exchange) -> Reply {
+    Ok(if app.readiness.is_ready() {
+        reply(StatusCode::OK, PLAIN, "ok".into())
+    } else {
+        let state = if app.readiness.is_draining() { "draining" } else { "starting" };
+        reply(StatusCode::SERVICE_UNAVAILABLE, PLAIN, state.into())
+    })
+}
+
+fn metrics(app: &App, _exchange: &mut Exchange) -> Reply {
+    Ok(reply(StatusCode::OK, PROMETHEUS, app.telemetry.render().into()))
+}

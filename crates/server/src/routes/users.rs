@@ -1,0 +1,168 @@
+//! Accounts, for administrators.
+
+use gabion_auth::{Access, Account, Roles, UserChange, Username};
+use gabion_errors::{Problem, types};
+use gabion_limits::Class;
+use gabion_tower::{
+    BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
+};
+use http::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{ADMIN, Call, Endpoint, Input, Reply, answers, json, schema};
+use crate::app::App;
+
+static LIST: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "/api/admin/users",
+    name: "list_users",
+    summary: "List all accounts by name.",
+    access: Access::AnyRole(ADMIN),
+    class: Class::User,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<UserList>(StatusCode::OK),
+    problems: &[&types::DEPENDENCY_UNAVAILABLE],
+};
+
+static CREATE: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/admin/users",
+    name: "create_user",
+    summary: "Add an account.",
+    access: Access::AnyRole(ADMIN),
+    class: Class::User,
+    body: BodyRule::Json(schema::<CreateRequest>),
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<UserItem>(StatusCode::CREATED),
+    problems: &[&types::CONFLICT, &types::DEPENDENCY_UNAVAILABLE],
+};
+
+static UPDATE: RouteContract = RouteContract {
+    method: Method::PATCH,
+    path: "/api/admin/users/{username}",
+    name: "update_user",
+    summary: "Change an account; a new password or disabling it ends its sessions.",
+    access: Access::AnyRole(ADMIN),
+    class: Class::User,
+    body: BodyRule::Json(schema::<UpdateRequest>),
+    parameters: &[Parameter {
+        name: "username",
+        schema: schema::<String>,
+        summary: "The account's name.",
+    }],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: answers::<UserItem>(StatusCode::OK),
+    problems: &[&types::NOT_FOUND, &types::CONFLICT, &types::DEPENDENCY_UNAVAILABLE],
+};
+
+pub(super) static ENDPOINTS: [Endpoint; 3] = [
+    Endpoint { contract: &LIST, call: Call::Later(|a, e, i| Box::pin(list(a, e, i))) },
+    Endpoint { contract: &CREATE, call: Call::Later(|a, e, i| Box::pin(create(a, e, i))) },
+    Endpoint { contract: &UPDATE, call: Call::Later(|a, e, i| Box::pin(update(a, e, i))) },
+];
+
+/// The roles that routes of this server ask for.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    Admin,
+    Monitor,
+    User,
+}
+
+impl Role {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Monitor => "monitor",
+            Self::User => "user",
+        }
+    }
+}
+
+fn roles(roles: &[Role]) -> Roles {
+    Roles::new(roles.iter().map(|role| role.as_str()))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateRequest {
+    #[schema(min_length = 1, max_length = 64)]
+    username: String,
+    #[schema(min_length = 1, max_length = 1024)]
+    password: String,
+    #[schema(inline, max_items = 16)]
+    roles: Vec<Role>,
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateRequest {
+    #[schema(inline, max_items = 16)]
+    roles: Option<Vec<Role>>,
+    enabled: Option<bool>,
+    #[schema(min_length = 1, max_length = 1024)]
+    password: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct UserList {
+    #[schema(inline)]
+    users: Vec<UserItem>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct UserItem {
+    username: String,
+    roles: Vec<String>,
+    enabled: bool,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+impl From<&Account> for UserItem {
+    fn from(account: &Account) -> Self {
+        Self {
+            username: account.username.to_string(),
+            roles: account.roles.iter().map(str::to_owned).collect(),
+            enabled: account.enabled,
+            created_at: account.created_at.to_string(),
+        }
+    }
+}
+
+async fn list(app: &App, _exchange: &mut Exchange, _input: Input) -> Reply {
+    let accounts = app.identity.list_users().await?;
+    json(StatusCode::OK, &UserList { users: accounts.iter().map(UserItem::from).collect() })
+}
+
+async fn create(app: &App, _exchange: &mut Exchange, input: Input) -> Reply {
+    let request: CreateRequest = input.parse()?;
+    let roles = roles(&request.roles);
+    let account = app.identity.create_user(&request.username, &request.password, roles).await?;
+    json(StatusCode::CREATED, &UserItem::from(&account))
+}
+
+async fn update(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
+    let request: UpdateRequest = input.parse()?;
+    let unknown = || Problem::new(&types::NOT_FOUND).detail("there is no such account");
+    let username = exchange.param("username").unwrap_or_default();
+    let username = Username::parse(username).map_err(|_| unknown())?;
+    let change = UserChange {
+        roles: request.roles.as_deref().map(roles),
+        enabled: request.enabled,
+        password: request.password.as_deref(),
+    };
+    let changed = app.identity.update_user(&username, change).await?;
+    json(StatusCode::OK, &UserItem::from(&changed))
+}

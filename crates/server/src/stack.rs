@@ -1,0 +1,208 @@
+//! The stack: what happens to a request, in its order.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use gabion_auth::{Access, RoleAuthorizer};
+use gabion_clock::SystemClock;
+use gabion_errors::BoxError;
+use gabion_limits::{Class, HostRule, InvalidCidr, InvalidHost, TrustedProxies};
+use gabion_tower::{
+    Answer, BodyRule, CacheRule, DeadlineRule, Guard, Peer, RateRule, RequestTime,
+    RouteContract, RouteError, RouteTable, Routes, Timing, Wall,
+    guards::{
+        AdmissionGuard, AuthorizeGuard, ClientGuard, HostGuard, RateGuard, SizeGuard,
+    },
+};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use crate::{
+    app::{App, Dispatch},
+    body::RequestBody,
+    guards::{DrainGuard, Reserved, ReservedGuard},
+    handler::Endpoints,
+    listen::Answer as Answers,
+    routes::{Endpoint, ItemResponse},
+    settings::ServerSettings,
+};
+
+/// What a request that matches no route is held to.
+static UNMATCHED: RouteContract = RouteContract {
+    method: Method::GET,
+    path: "unmatched",
+    name: "unmatched",
+    summary: "",
+    access: Access::Public,
+    class: Class::Degraded,
+    body: BodyRule::Empty,
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    cache: CacheRule::NoStore,
+    answer: Answer { status: StatusCode::NOT_FOUND, media: "", schema: None },
+    problems: &[],
+};
+
+/// Stacks the guards in front of `endpoints`.
+///
+/// Before all this a connection was counted and accepted ([`listen`](crate::listen)); then the wall
+/// gives the request its id, finds its route, and from here on every refusal is a problem document and
+/// every panic is caught.
+///
+/// # Errors
+///
+/// When two routes contradict each other, or the settings name no network or host.
+pub fn stack<A: Guard>(
+    app: &Arc<App>,
+    endpoints: &[&'static Endpoint],
+    Face { authenticate, hosts }: Face<A>,
+) -> Result<Front<impl Serve + use<A>>, StackError> {
+    let settings = app.settings.load_full();
+    let routes = RouteTable::new(endpoints.iter().map(|endpoint| endpoint.contract), &UNMATCHED)?;
+    let rates = || Arc::clone(&app.rates);
+    let limits = &settings.limits.rate;
+    let address = Arc::new(RateGuard::by_address("address", limits.address.build(), rates()));
+    let login =
+        Arc::new(RateGuard::only("login", RateRule::Login, limits.login.build(), rates()));
+    let caller = Arc::new(RateGuard::by_caller("caller", limits.caller.build(), rates()));
+    let request_time = RequestTime::new(settings.limits.time.request);
+
+    let guards = (
+        // The last places for connections answer probes only; nothing else is worth reading there.
+        ReservedGuard,
+        // While draining each answer ends its connection; it must hold for every answer below.
+        DrainGuard::new(app.readiness.clone()),
+        // A request for another host is not ours; hyper takes none and two of them.
+        HostGuard::new(hosts),
+        // Too large is told from the head alone, before anything is spent on it.
+        SizeGuard::new({
+            let settings = Arc::clone(&app.settings);
+            move || Arc::new(settings.load().limits.size.clone())
+        }),
+        // Everything below that counts by address must know the real one.
+        ClientGuard::new(proxies(&settings)?),
+        // Before authentication: guessing tokens is limited as well.
+        Arc::clone(&address),
+        // The routes that hash passwords have a tighter limit of their own.
+        Arc::clone(&login),
+        // Everything below depends on who calls.
+        authenticate,
+        // Before admission: a class counts only for whoever may use the route.
+        AuthorizeGuard::new(RoleAuthorizer),
+        // A place in flight, kept until the response body ends.
+        AdmissionGuard::new(Arc::clone(&app.admission)),
+        // Last: a shed request has not used up its caller's quota.
+        Arc::clone(&caller),
+    );
+    // The handler reads the body its contract declares, asks the cache where there is one, and answers.
+    let handler = Endpoints::new(Arc::clone(app), endpoints);
+    let timing = Timing {
+        clock: app.clock,
+        request_time: request_time.clone(),
+        window: Arc::clone(&app.observatory.window),
+    };
+
+    app.settings.subscribe(move |settings| {
+        let limits = &settings.limits;
+        address.set_quota(limits.rate.address.build());
+        login.set_quota(limits.rate.login.build());
+        caller.set_quota(limits.rate.caller.build());
+        request_time.set(limits.time.request);
+    });
+    Ok(Front(Wall::new(routes, guards, handler, timing)))
+}
+
+/// In what the public face of the server differs from the one for local commands.
+pub struct Face<A> {
+    /// How callers are known.
+    pub authenticate: A,
+    /// Which hosts are served.
+    pub hosts: HostRule,
+}
+
+/// The stack could not be built.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StackError {
+    /// Two routes contradict each other.
+    #[error(transparent)]
+    Routes(#[from] RouteError),
+    /// A network is not one.
+    #[error(transparent)]
+    Proxies(#[from] InvalidCidr),
+}
+
+/// The networks whose forwarding headers are believed.
+///
+/// # Errors
+///
+/// When one is not a network.
+pub fn proxies(settings: &ServerSettings) -> Result<TrustedProxies, InvalidCidr> {
+    TrustedProxies::new(&settings.server.trusted_proxies)
+}
+
+/// The hosts that are served.
+///
+/// # Errors
+///
+/// When one is not a host.
+pub fn hosts(settings: &ServerSettings) -> Result<HostRule, InvalidHost> {
+    HostRule::new(&settings.server.allowed_hosts)
+}
+
+/// A wall, without the types of its guards.
+pub trait Serve: Send + Sync + 'static {
+    /// The body of its responses.
+    type Body: Body<Data = Bytes, Error = BoxError> + Send + Unpin + 'static;
+
+    /// Answers one request.
+    fn serve(
+        &self,
+        request: Request<RequestBody>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Self::Body>> + Send;
+}
+
+impl<R: Routes, G: Guard> Serve for Wall<R, G, Endpoints, SystemClock> {
+    type Body = gabion_tower::WallBody<crate::body::ReplyBody>;
+
+    fn serve(
+        &self,
+        request: Request<RequestBody>,
+        peer: Peer,
+    ) -> impl Future<Output = Response<Self::Body>> + Send {
+        Self::serve(self, request, peer)
+    }
+}
+
+/// The stack as connections and batches use it.
+pub struct Front<W>(W);
+
+impl<W: Serve> Answers for Front<W> {
+    type Body = W::Body;
+
+    async fn answer(
+        &self,
+        mut request: Request<RequestBody>,
+        peer: Peer,
+        reserved: bool,
+    ) -> Response<W::Body> {
+        if reserved {
+            request.extensions_mut().insert(Reserved);
+        }
+        self.0.serve(request, peer).await
+    }
+}
+
+impl<W: Serve> Dispatch for Front<W> {
+    fn dispatch(
+        &self,
+        request: Request<RequestBody>,
+        peer: Peer,
+    ) -> Pin<Box<dyn Future<Output = ItemResponse> + Send + '_>> {
+        Box::pin(async move { self.0.serve(request, peer).await.map(BodyExt::boxed_unsync) })
+    }
+}
+

@@ -1,0 +1,109 @@
+//! The status document: what `/api/admin/status`, `/api/admin/events` and `gabion status` tell.
+
+use gabion_cache::CacheSnapshot;
+use gabion_clock::Instant;
+use gabion_config::format_duration;
+use gabion_monitor::{Budget, BudgetConfig};
+use serde_json::{Value, json};
+
+use crate::{
+    app::App,
+    observatory::{Latest, Observatory},
+};
+
+/// The document as things are at `now`.
+pub(crate) fn document(app: &App, now: Instant) -> Value {
+    let settings = app.settings.load_full();
+    let latest = app.observatory.latest();
+    let admission = app.admission.snapshot();
+    let sample = &latest.sample;
+    let caches: Vec<Value> = std::iter::once(app.accounts.snapshot())
+        .chain(app.caches.snapshots())
+        .map(|cache| cache_document(&cache))
+        .collect();
+    let hashes = app.identity.hashes();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "generation": app.restarter.generation(),
+        "state": app.state_name(),
+        "started_at": sample.start_time.to_string(),
+        "uptime_seconds": app.uptime(now).as_secs(),
+        "budgets": budgets(&latest, &settings.budgets),
+        "traffic": {
+            "requests_per_second":
+                latest.requests.count as f64 / Observatory::window_span().as_secs_f64(),
+            "p50_ms": latest.requests.p50.as_secs_f64() * 1000.0,
+            "p99_ms": latest.requests.p99.as_secs_f64() * 1000.0,
+            "error_ratio": latest.requests.error_ratio(),
+        },
+        "admission": {
+            "mode": admission.mode.as_str(),
+            "limit": admission.limit,
+            "in_flight": admission.in_flight,
+            "fractions": {
+                "critical": admission.fractions[0],
+                "user": admission.fractions[1],
+                "degraded": admission.fractions[2],
+            },
+        },
+        "limits": {
+            "rate_table_bytes": app.rates.memory(),
+            "connections_open": app.connections.open(),
+            "connections_limit": settings.limits.connections.total,
+        },
+        "cache": caches,
+        "resources": {
+            "cpu_cores_used": sample.cpu_cores_used,
+            "cores": sample.cores,
+            "cpu_ratio": sample.cpu_ratio,
+            "rss_bytes": sample.rss,
+            "memory_limit_bytes": sample.memory_limit,
+            "open_fds": sample.open_fds,
+        },
+        "auth": {
+            "hashing_threads": hashes.threads(),
+            "hashing_memory_bytes": hashes.memory_bytes(),
+            "ended_sessions": app.identity.revocations().len(),
+        },
+        "alerts": latest.alerts,
+        "last_restart": app.restarter.last(),
+        "config": {"version": app.config.current().0},
+    })
+}
+
+fn budgets(latest: &Latest, config: &BudgetConfig) -> Vec<Value> {
+    let uses = latest.uses.iter();
+    uses.map(|used| {
+        let limit = match used.budget {
+            Budget::Latency => format_duration(config.latency_p99),
+            Budget::Cpu => format!("{:.0} % of {} cores", config.cpu * 100.0, latest.sample.cores),
+            Budget::Memory => config.memory.to_string(),
+            Budget::Errors => format!("{} %", config.error_rate * 100.0),
+        };
+        let used_text = match used.budget {
+            Budget::Latency => format!("{:.1} ms", latest.requests.p99.as_secs_f64() * 1000.0),
+            Budget::Cpu => format!("{:.1} %", latest.sample.cpu_ratio * 100.0),
+            Budget::Memory => format!("{} MiB", latest.sample.rss >> 20),
+            Budget::Errors => format!("{:.3} %", latest.requests.error_ratio() * 100.0),
+        };
+        json!({
+            "budget": used.budget.name(),
+            "used_ratio": used.ratio,
+            "used": used_text,
+            "limit": limit,
+        })
+    })
+    .collect()
+}
+
+fn cache_document(cache: &CacheSnapshot) -> Value {
+    json!({
+        "name": cache.name,
+        "entries": cache.entries,
+        "max_entries": cache.max_entries,
+        "weight": cache.weight,
+        "hits": cache.hits,
+        "misses": cache.misses,
+        "evicted": cache.evicted,
+    })
+}

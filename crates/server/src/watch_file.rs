@@ -1,0 +1,52 @@
+//! Reload when the configuration file changes.
+
+use std::{path::PathBuf, time::Duration};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+/// Editors write a file in several steps; the last one counts.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// Tells of changes of one file, also when it is replaced or its folder's symlinks are swapped, as
+/// Kubernetes does.
+pub(crate) struct FileWatch {
+    changes: mpsc::Receiver<()>,
+    /// Watches until it is dropped.
+    _watcher: RecommendedWatcher,
+}
+
+impl FileWatch {
+    /// Watches the folder of `file`; `None` when the system cannot.
+    pub(crate) fn begin(file: PathBuf) -> Option<Self> {
+        let (sender, changes) = mpsc::channel(1);
+        let told = move |event: notify::Result<notify::Event>| {
+            if event.is_ok_and(|event| !event.kind.is_access()) {
+                // Full: a change is waiting to be seen already.
+                let _ = sender.try_send(());
+            }
+        };
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
+            watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+            Ok(watcher)
+        });
+        match watcher {
+            Ok(watcher) => Some(Self { changes, _watcher: watcher }),
+            Err(error) => {
+                warn!(%error, "the configuration file is not watched; reload with SIGHUP");
+                None
+            }
+        }
+    }
+
+    /// Waits for the next change to be over.
+    pub(crate) async fn changed(&mut self) {
+        if self.changes.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+        while tokio::time::timeout(QUIET, self.changes.recv()).await.is_ok_and(|c| c.is_some()) {}
+    }
+}

@@ -1,0 +1,187 @@
+use gabion_auth::StoreError;
+use gabion_clock::UnixTime;
+
+use crate::{
+    Sql,
+    column::{beginning, from_time, to_time},
+    sql::store_error,
+};
+
+/// Who did what, when, and what became of it.
+///
+/// Text longer than a few kilobytes is cut when it is stored: a long record must not be lost, nor
+/// fill the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditRecord {
+    /// Its place in the order of records, given by the store; ignored when appending.
+    pub id: Option<i64>,
+    /// When it happened.
+    pub at: UnixTime,
+    /// What was tried, as `login`; to 128 bytes.
+    pub action: String,
+    /// What became of it, as `success`; to 128 bytes.
+    pub outcome: String,
+    /// Who it was about, as a user name; to 256 bytes.
+    pub subject: Option<String>,
+    /// In which session; to 64 bytes.
+    pub session: Option<String>,
+    /// From which address; to 256 bytes.
+    pub address: Option<String>,
+    /// What else is worth knowing; to 4096 bytes.
+    pub detail: Option<String>,
+}
+
+type Row =
+    (i64, i64, String, String, Option<String>, Option<String>, Option<String>, Option<String>);
+
+impl Sql {
+    /// Most records of one [page](Self::audit).
+    pub const AUDIT_PAGE: u32 = 1000;
+
+    /// Adds records in their order, all or none, with one write to the disk.
+    ///
+    /// # Errors
+    ///
+    /// When the store failed.
+    pub async fn append_audit(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
+        let mut transaction = self.begin().await.map_err(store_error)?;
+        for record in records {
+            let optional = |text: &Option<String>, max| {
+                text.as_deref().map(|text| beginning(text, max).to_owned())
+            };
+            sqlx::query(
+                "insert into audit (at, action, outcome, subject, session, address, detail)
+                 values ($1, $2, $3, $4, $5, $6, $7)",
+            )
+            .bind(from_time(record.at))
+            .bind(beginning(&record.action, WORD_MAX))
+            .bind(beginning(&record.outcome, WORD_MAX))
+            .bind(optional(&record.subject, NAME_MAX))
+            .bind(optional(&record.session, SESSION_MAX))
+            .bind(optional(&record.address, NAME_MAX))
+            .bind(optional(&record.detail, DETAIL_MAX))
+            .execute(&mut *transaction)
+            .await
+            .map_err(store_error)?;
+        }
+        transaction.commit().await.map_err(store_error)
+    }
+
+    /// A page of records, newest first: those before `before_id`, or the newest.
+    ///
+    /// `limit` above [`AUDIT_PAGE`](Self::AUDIT_PAGE) counts as that. The next page begins before
+    /// the last record's id.
+    ///
+    /// # Errors
+    ///
+    /// When the store failed.
+    pub async fn audit(
+        &self,
+        before_id: Option<i64>,
+        limit: u32,
+    ) -> Result<Vec<AuditRecord>, StoreError> {
+        let rows: Vec<Row> = sqlx::query_as(
+            "select id, at, action, outcome, subject, session, address, detail
+             from audit where id < $1 order by id desc limit $2",
+        )
+        .bind(before_id.unwrap_or(i64::MAX))
+        .bind(i64::from(limit.min(Self::AUDIT_PAGE)))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(store_error)?;
+        rows.into_iter().map(record).collect()
+    }
+
+    /// Forgets records of what happened before `before`; returns how many.
+    ///
+    /// # Errors
+    ///
+    /// When the store failed.
+    pub async fn prune_audit(&self, before: UnixTime) -> Result<u64, StoreError> {
+        let pruned = sqlx::query("delete from audit where at < $1")
+            .bind(from_time(before))
+            .execute(&self.writer)
+            .await
+            .map_err(store_error)?;
+        Ok(pruned.rows_affected())
+    }
+}
+
+fn record(
+    (id, at, action, outcome, subject, session, address, detail): Row,
+) -> Result<AuditRecord, StoreError> {
+    let at = to_time(at)?;
+    Ok(AuditRecord { id: Some(id), at, action, outcome, subject, session, address, detail })
+}
+
+const WORD_MAX: usize = 128;
+const NAME_MAX: usize = 256;
+const SESSION_MAX: usize = 64;
+const DETAIL_MAX: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scratch::Scratch;
+
+    fn login(second: u64) -> AuditRecord {
+        AuditRecord {
+            at: UnixTime::from_secs(second),
+            action: "login".into(),
+            outcome: "success".into(),
+            subject: Some(format!("user-{second}")),
+            ..AuditRecord::default()
+        }
+    }
+
+    fn seconds(page: &[AuditRecord]) -> Vec<u64> {
+        page.iter().map(|record| record.at.as_secs()).collect()
+    }
+
+    #[tokio::test]
+    async fn pages_follow_each_other_newest_first_without_gap_or_repeat() {
+        let scratch = Scratch::new().await;
+        let records: Vec<_> = (0..7).map(login).collect();
+        scratch.sql.append_audit(&records[..4]).await.unwrap();
+        scratch.sql.append_audit(&records[4..]).await.unwrap();
+
+        let first = scratch.sql.audit(None, 3).await.unwrap();
+        assert_eq!(seconds(&first), [6, 5, 4]);
+        // What comes in between does not shift the pages.
+        scratch.sql.append_audit(&[login(7)]).await.unwrap();
+        let second = scratch.sql.audit(first[2].id, 3).await.unwrap();
+        assert_eq!(seconds(&second), [3, 2, 1]);
+        let third = scratch.sql.audit(second[2].id, 3).await.unwrap();
+        assert_eq!(seconds(&third), [0]);
+        assert_eq!(third[0].subject.as_deref(), Some("user-0"));
+    }
+
+    #[tokio::test]
+    async fn a_page_is_never_longer_than_a_thousand() {
+        let scratch = Scratch::new().await;
+        let records: Vec<_> = (0..1001).map(login).collect();
+        scratch.sql.append_audit(&records).await.unwrap();
+        assert_eq!(scratch.sql.audit(None, u32::MAX).await.unwrap().len(), 1000);
+    }
+
+    #[tokio::test]
+    async fn pruning_forgets_the_old_and_no_id_comes_back() {
+        let scratch = Scratch::new().await;
+        scratch.sql.append_audit(&[login(1), login(2)]).await.unwrap();
+        assert_eq!(scratch.sql.prune_audit(UnixTime::from_secs(2)).await.unwrap(), 1);
+        assert_eq!(seconds(&scratch.sql.audit(None, 9).await.unwrap()), [2]);
+
+        assert_eq!(scratch.sql.prune_audit(UnixTime::from_secs(9)).await.unwrap(), 1);
+        scratch.sql.append_audit(&[login(9)]).await.unwrap();
+        assert_eq!(scratch.sql.audit(None, 9).await.unwrap()[0].id, Some(3));
+    }
+
+    #[tokio::test]
+    async fn an_endless_detail_is_cut_and_the_record_kept() {
+        let scratch = Scratch::new().await;
+        let record = AuditRecord { detail: Some("é".repeat(1 << 20)), ..login(1) };
+        scratch.sql.append_audit(&[record]).await.unwrap();
+        let stored = scratch.sql.audit(None, 1).await.unwrap().remove(0);
+        assert_eq!(stored.detail.unwrap().len(), DETAIL_MAX);
+    }
+}

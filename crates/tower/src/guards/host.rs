@@ -1,0 +1,23 @@
+use gabion_errors::Rejection;
+use gabion_limits::HostRule;
+
+use crate::{Exchange, Guard};
+
+/// Exactly one valid Host, and one that is served here (RFC 9112 §3.2); hyper takes none and two.
+#[derive(Debug)]
+pub struct HostGuard(HostRule);
+
+impl HostGuard {
+    /// Checks by `rule`.
+    #[must_use]
+    pub fn new(rule: HostRule) -> Self {
+        Self(rule)
+    }
+}
+
+impl Guard for HostGuard {
+    async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
+        let head = &exchange.head;
+        Ok(self.0.check(head.version, &head.uri, &head.headers)?)
+    }
+}

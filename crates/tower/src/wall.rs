@@ -1,0 +1,205 @@
+//! The one fused service.
+
+mod body;
+mod deadline;
+mod layer;
+mod track;
+
+use std::{
+    future::Future,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use gabion_clock::{Clock, SystemClock};
+use gabion_errors::{BoxError, Problem, Rejection, guarded};
+use gabion_limits::{ClientAddr, Deadline};
+use gabion_monitor::{LatencyWindow, RequestId, TraceContext};
+use http::{HeaderName, HeaderValue, Request, Response, header, response};
+
+pub use self::{
+    body::WallBody,
+    layer::{WallLayer, WallService},
+};
+use self::{deadline::within, track::Track};
+use crate::{
+    CacheRule, DeadlineRule, Exchange, Guard, Peer, Routes,
+    problem::{log, problem_response},
+};
+
+/// What stands behind the guards.
+pub trait Handler<B>: Send + Sync + 'static {
+    /// The body of its responses.
+    type Body: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static;
+
+    /// Answers a request that every guard let pass.
+    fn handle(
+        &self,
+        exchange: &mut Exchange,
+        body: B,
+    ) -> impl Future<Output = Result<Response<Self::Body>, Rejection>> + Send;
+}
+
+/// Marks a response that the wall itself gave; it is in the response's extensions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused(pub &'static str);
+
+/// Guards around a handler: every request through [`serve`](Self::serve) is named, matched, guarded,
+/// handled, and counted. See the [crate docs](crate).
+pub struct Wall<R, G, H, C = SystemClock> {
+    routes: R,
+    guards: G,
+    handler: H,
+    timing: Timing<C>,
+}
+
+/// What a wall knows of time.
+pub struct Timing<C = SystemClock> {
+    /// Read once when a request begins and once when it is answered.
+    pub clock: C,
+    /// How long requests may take unless their route says otherwise.
+    pub request_time: RequestTime,
+    /// Told of every admitted request, for the budgets of latency and errors.
+    pub window: Arc<LatencyWindow>,
+}
+
+/// The time that requests have unless their route says otherwise; it can be changed while it is used.
+#[derive(Debug, Clone)]
+pub struct RequestTime(Arc<AtomicU64>);
+
+impl RequestTime {
+    /// This long.
+    #[must_use]
+    pub fn new(time: Duration) -> Self {
+        let this = Self(Arc::default());
+        this.set(time);
+        this
+    }
+
+    /// From now on this long; requests under way keep theirs.
+    pub fn set(&self, time: Duration) {
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.0.store(nanos, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Ordering::Relaxed))
+    }
+}
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const API_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+
+impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
+    /// Puts `guards` in front of `handler`.
+    pub fn new(routes: R, guards: G, handler: H, timing: Timing<C>) -> Self {
+        Self { routes, guards, handler, timing }
+    }
+
+    /// Answers one request; every outcome is a response.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the future is dropped because the client has left, everything the request held is given
+    /// back and it is counted with the status 499.
+    pub async fn serve<B>(&self, request: Request<B>, peer: Peer) -> Response<WallBody<H::Body>>
+    where
+        H: Handler<B>,
+        B: Send,
+    {
+        let (head, body) = request.into_parts();
+        let (mut exchange, refusal) = self.begin(head, peer);
+        let mut track = Track::begin(
+            &exchange,
+            self.timing.clock.clone(),
+            Arc::clone(&self.timing.window),
+        );
+        let deadline = exchange.deadline;
+        let now = exchange.now;
+        let work = guarded(exchange.contract().name, async {
+            self.guards.check(&mut exchange).await?;
+            // Only now, so that nobody probes for paths without a limit.
+            if let Some(problem) = refusal {
+                return Err(problem.into());
+            }
+            self.handler.handle(&mut exchange, body).await
+        });
+        let outcome = within(deadline, now, work).await;
+        let request_id = &exchange.request_id;
+        let response = match outcome {
+            Ok(response) => response.map(WallBody::handler),
+            Err(rejection) => {
+                log(&rejection, request_id.as_str(), exchange.contract().path);
+                let mut response =
+                    problem_response(rejection.problem(), request_id.as_str()).map(WallBody::whole);
+                response.extensions_mut().insert(Refused(rejection.problem().code()));
+                response
+            }
+        };
+        let (mut head, body) = response.into_parts();
+        self.guards.stamp(&exchange, &mut head);
+        stamp(&exchange, &mut head);
+        track.answered(head.status, &mut exchange);
+        Response::from_parts(head, body.tracked(Box::new(track)))
+    }
+
+    fn begin(&self, head: http::request::Parts, peer: Peer) -> (Exchange, Option<Problem>) {
+        let now = self.timing.clock.now();
+        let matched = self.routes.find(&head);
+        let given = head.headers.get(X_REQUEST_ID);
+        let request_id = given.and_then(|id| RequestId::accept(id.as_bytes()));
+        let parent = head.headers.get(TRACEPARENT);
+        let trace = parent.and_then(|parent| TraceContext::parse(parent.as_bytes()));
+        let deadline = match matched.route.contract.deadline {
+            DeadlineRule::Default => Some(self.timing.request_time.get()),
+            DeadlineRule::After(time) => Some(time),
+            DeadlineRule::Endless => None,
+        };
+        let exchange = Exchange {
+            head,
+            now,
+            unix: self.timing.clock.unix(),
+            peer,
+            client: ClientAddr::new(peer.0.ip()),
+            request_id: request_id.unwrap_or_else(RequestId::random),
+            trace: trace.map(|parent| parent.child()),
+            route: matched.route,
+            params: matched.params,
+            deadline: deadline.map(|time| Deadline::after(now, time)),
+            principal: None,
+            permit: None,
+            standings: [None; 3],
+        };
+        (exchange, matched.refusal)
+    }
+}
+
+/// The fields of every response.
+fn stamp(exchange: &Exchange, response: &mut response::Parts) {
+    let headers = &mut response.headers;
+    headers.insert(X_REQUEST_ID, exchange.request_id.to_header_value());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(header::REFERRER_POLICY, NO_REFERRER);
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(API_POLICY);
+    if let CacheRule::Public(age) = exchange.contract().cache
+        && response.status.is_success()
+    {
+        let value = HeaderValue::from_str(&format!("public, max-age={}", age.as_secs()));
+        // Digits and letters are a valid value.
+        headers.entry(header::CACHE_CONTROL).or_insert(value.unwrap_or(NO_STORE));
+    } else if response.status != http::StatusCode::NOT_MODIFIED {
+        headers.insert(header::CACHE_CONTROL, NO_STORE);
+    }
+}
+
+#[cfg(test)]
+mod tests;

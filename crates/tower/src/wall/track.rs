@@ -1,0 +1,111 @@
+use std::{sync::Arc, time::Duration};
+
+use gabion_clock::{Clock, Instant};
+use gabion_limits::admission::{Outcome, Permit};
+use gabion_monitor::LatencyWindow;
+use http::StatusCode;
+use tracing::{Level, enabled, info};
+
+use crate::{Exchange, Route};
+
+/// What is counted of one request, from its first decision to the end of its response body.
+pub(super) struct Track<C: Clock> {
+    clock: C,
+    window: Arc<LatencyWindow>,
+    began: Instant,
+    route: &'static Route,
+    answered: Option<Answered>,
+    permit: Option<Permit>,
+    line: Option<Box<Line>>,
+}
+
+/// How and when a request was answered. Its duration ends with the response's head, so that a client
+/// which reads slowly does not count as a slow server.
+#[derive(Clone, Copy)]
+struct Answered {
+    status: u16,
+    at: Instant,
+}
+
+/// What the access log tells; copied only while somebody listens.
+struct Line {
+    request_id: String,
+    trace_id: Option<String>,
+    method: String,
+    path: String,
+    client: String,
+    subject: Option<String>,
+}
+
+/// The status under which requests are counted whose client left before the answer; it is never sent.
+const CLIENT_CLOSED: u16 = 499;
+
+impl<C: Clock> Track<C> {
+    pub(super) fn begin(exchange: &Exchange, clock: C, window: Arc<LatencyWindow>) -> Self {
+        exchange.route.metrics.began();
+        let line = enabled!(target: "gabion::access", Level::INFO).then(|| {
+            Box::new(Line {
+                request_id: exchange.request_id.as_str().to_owned(),
+                trace_id: exchange.trace.as_ref().map(|trace| format!("{:032x}", trace.trace_id)),
+                method: exchange.head.method.as_str().to_owned(),
+                path: exchange.head.uri.path().to_owned(),
+                client: String::new(),
+                subject: None,
+            })
+        });
+        let (began, route) = (exchange.now, exchange.route);
+        Self { clock, window, began, route, answered: None, permit: None, line }
+    }
+
+    pub(super) fn answered(&mut self, status: StatusCode, exchange: &mut Exchange) {
+        let at = self.clock.now();
+        self.permit = exchange.permit.take();
+        self.answered = Some(Answered { status: status.as_u16(), at });
+        if let Some(line) = &mut self.line {
+            line.client = exchange.client.ip().to_string();
+            line.subject = exchange.principal.as_ref().map(|p| p.username.to_string());
+        }
+        // What was refused is not what the budgets promise anything about.
+        if self.permit.is_some() {
+            let duration = at.saturating_since(self.began);
+            if status.is_server_error() {
+                self.window.record_error(duration);
+            } else {
+                self.window.record(duration);
+            }
+        }
+    }
+
+    fn log(line: Line, route: &'static str, status: u16, duration: Duration) {
+        info!(
+            target: "gabion::access",
+            request_id = line.request_id,
+            trace_id = line.trace_id,
+            method = line.method,
+            path = line.path,
+            route,
+            status,
+            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            client = line.client,
+            subject = line.subject,
+            "request"
+        );
+    }
+}
+
+impl<C: Clock> Drop for Track<C> {
+    fn drop(&mut self) {
+        let left = || Answered { status: CLIENT_CLOSED, at: self.clock.now() };
+        let Answered { status, at } = self.answered.unwrap_or_else(left);
+        let duration = at.saturating_since(self.began);
+        let metrics = &self.route.metrics;
+        metrics.ended();
+        metrics.record(status, duration);
+        if let Some(permit) = self.permit.take() {
+            permit.finish(at, if status < 500 { Outcome::Success } else { Outcome::Overload });
+        }
+        if let Some(line) = self.line.take() {
+            Self::log(*line, self.route.contract.path, status, duration);
+        }
+    }
+}
