@@ -1,0 +1,73 @@
+//! Bodies: what is accepted is what every parser reads, within its depth, and its faults are bounded.
+
+#![no_main]
+
+use std::sync::LazyLock;
+
+use gabion_tower::json::{parse, validate};
+use libfuzzer_sys::fuzz_target;
+use serde_json::{Value, json};
+
+const DEPTH: usize = 8;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["name"],
+        "properties": {
+            "name": { "type": "string", "minLength": 1, "maxLength": 8 },
+            "age": { "type": "integer", "minimum": 0, "maximum": 150 },
+            "roles": {
+                "type": ["array", "null"],
+                "minItems": 1,
+                "maxItems": 3,
+                "items": { "type": "string", "enum": ["a", "b"] },
+            },
+            "at": { "type": "object", "properties": { "x": { "type": "number" } } },
+        },
+    })
+});
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(value) = parse(bytes, DEPTH) else { return };
+    let read: Value = serde_json::from_slice(bytes).expect("what is accepted is JSON");
+    assert_eq!(read, value);
+    assert!(depth(&value) <= DEPTH);
+    let written = value.to_string();
+    // Not the same value: `serde_json` may read the last digit of a fraction differently.
+    assert!(parse(written.as_bytes(), DEPTH).is_ok(), "{written}");
+
+    let faults = validate(&SCHEMA, &value);
+    assert!(faults.len() <= 64);
+    for fault in &faults {
+        assert!(fault.pointer.is_empty() || fault.pointer.starts_with('/'));
+        assert!(fault.pointer.len() < 1024 && fault.detail.len() < 1024, "{fault:?}");
+    }
+    assert_eq!(faults.is_empty(), fits(&value), "{written}");
+});
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+/// The schema in other words.
+fn fits(value: &Value) -> bool {
+    let Value::Object(members) = value else { return false };
+    members.contains_key("name")
+        && members.iter().all(|(name, value)| match (name.as_str(), value) {
+            ("name", Value::String(text)) => (1..=8).contains(&text.chars().count()),
+            ("age", Value::Number(age)) => age.as_u64().is_some_and(|age| age <= 150),
+            ("roles", Value::Null) => true,
+            ("roles", Value::Array(roles)) => {
+                (1..=3).contains(&roles.len())
+                    && roles.iter().all(|role| role == "a" || role == "b")
+            }
+            ("at", Value::Object(at)) => at.get("x").is_none_or(Value::is_number),
+            _ => false,
+        })
+}
