@@ -1,8 +1,11 @@
-use std::{net::{IpAddr, Ipv4Addr, SocketAddr}, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
 
 use gabion_auth::Principal;
 use gabion_clock::{Instant, UnixTime};
-use gabion_limits::{ClientAddr, Deadline, admission::Permit, gcra::Standing};
+use gabion_limits::{ClientAddr, Deadline, admission::Permit, gcra::Standing, quota::Quota};
 use gabion_monitor::{RequestId, TraceContext};
 use http::request::Parts;
 
@@ -45,7 +48,18 @@ pub struct Exchange {
     /// The place among the requests in flight; kept until the response body ends.
     pub permit: Option<Permit>,
     /// What rate limits have left, for the response's fields.
-    pub standings: [Option<(&'static str, Standing)>; 3],
+    pub standings: [Option<Noted>; 3],
+}
+
+/// What one limit allows, and what is left of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Noted {
+    /// The limit's name: letters and hyphens.
+    pub limit: &'static str,
+    /// What it allows.
+    pub quota: Quota,
+    /// What is left.
+    pub standing: Standing,
 }
 
 impl Exchange {
@@ -72,9 +86,9 @@ impl Exchange {
     }
 
     /// Keeps what a limit has left, to be told with the response.
-    pub fn note_standing(&mut self, limit: &'static str, standing: Standing) {
+    pub fn note_standing(&mut self, limit: &'static str, quota: Quota, standing: Standing) {
         if let Some(free) = self.standings.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some((limit, standing));
+            *free = Some(Noted { limit, quota, standing });
         }
     }
 }

@@ -59,11 +59,9 @@ pub use self::{
     contract::{
         Answer, BodyRule, CacheRule, DeadlineRule, Parameter, RateRule, RouteContract, Schema,
     },
-    exchange::{Exchange, Peer},
+    exchange::{Exchange, Noted, Peer},
     guard::Guard,
     problem::problem_response,
     routes::{Match, Route, RouteError, RouteTable, Routes},
-    wall::{
-        Handler, Refused, RequestTime, Timing, Wall, WallBody, WallLayer, WallService,
-    },
+    wall::{Handler, Refused, RequestTime, Timing, Wall, WallBody, WallLayer, WallService},
 };

@@ -3,10 +3,13 @@
 mod body;
 mod deadline;
 mod layer;
+mod limits;
 mod track;
 
 use std::{
     future::Future,
+    ops::Deref,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -107,33 +110,41 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
 
     /// Answers one request; every outcome is a response.
     ///
+    /// `this` is the wall, borrowed or in an `Arc`: owned, the future can outlive the caller without
+    /// another one around it that would have to be moved.
+    ///
     /// # Cancel safety
     ///
     /// When the future is dropped because the client has left, everything the request held is given
     /// back and it is counted with the status 499.
-    pub async fn serve<B>(&self, request: Request<B>, peer: Peer) -> Response<WallBody<H::Body>>
+    pub async fn serve<B>(
+        this: impl Deref<Target = Self> + Send,
+        request: Request<B>,
+        peer: Peer,
+    ) -> Response<WallBody<H::Body>>
     where
         H: Handler<B>,
         B: Send,
     {
         let (head, body) = request.into_parts();
-        let (mut exchange, refusal) = self.begin(head, peer);
-        let mut track = Track::begin(
-            &exchange,
-            self.timing.clock.clone(),
-            Arc::clone(&self.timing.window),
-        );
+        let (mut exchange, refusal) = this.begin(head, peer);
+        let mut track =
+            Track::begin(&exchange, this.timing.clock.clone(), Arc::clone(&this.timing.window));
         let deadline = exchange.deadline;
         let now = exchange.now;
-        let work = guarded(exchange.contract().name, async {
-            self.guards.check(&mut exchange).await?;
-            // Only now, so that nobody probes for paths without a limit.
-            if let Some(problem) = refusal {
-                return Err(problem.into());
-            }
-            self.handler.handle(&mut exchange, body).await
-        });
-        let outcome = within(deadline, now, work).await;
+        let name = exchange.contract().name;
+        let outcome = {
+            // Pinned where it is made: passed on by value, it would be copied at each step.
+            let work = pin!(async {
+                this.guards.check(&mut exchange).await?;
+                // Only now, so that nobody probes for paths without a limit.
+                if let Some(problem) = refusal {
+                    return Err(problem.into());
+                }
+                this.handler.handle(&mut exchange, body).await
+            });
+            within(deadline, now, pin!(guarded(name, work))).await
+        };
         let request_id = &exchange.request_id;
         let response = match outcome {
             Ok(response) => response.map(WallBody::handler),
@@ -146,7 +157,7 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
             }
         };
         let (mut head, body) = response.into_parts();
-        self.guards.stamp(&exchange, &mut head);
+        this.guards.stamp(&exchange, &mut head);
         stamp(&exchange, &mut head);
         track.answered(head.status, &mut exchange);
         Response::from_parts(head, body.tracked(Box::new(track)))
@@ -199,6 +210,7 @@ fn stamp(exchange: &Exchange, response: &mut response::Parts) {
     } else if response.status != http::StatusCode::NOT_MODIFIED {
         headers.insert(header::CACHE_CONTROL, NO_STORE);
     }
+    limits::stamp(&exchange.standings, headers);
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use gabion_errors::Rejection;
 use gabion_limits::{SizeConfig, check_declared, check_head};
 use http::header::CONTENT_LENGTH;
@@ -7,18 +8,25 @@ use http::header::CONTENT_LENGTH;
 use crate::{BodyRule, Exchange, Guard};
 
 /// Bounds the head, and the body that it declares, before anything is spent on the request.
-pub struct SizeGuard<S>(S);
+#[derive(Debug)]
+pub struct SizeGuard(ArcSwap<SizeConfig>);
 
-impl<S: Fn() -> Arc<SizeConfig> + Send + Sync + 'static> SizeGuard<S> {
-    /// Checks by what `sizes` gives at the time of the request.
-    pub fn new(sizes: S) -> Self {
-        Self(sizes)
+impl SizeGuard {
+    /// Checks by `sizes`.
+    #[must_use]
+    pub fn new(sizes: SizeConfig) -> Self {
+        Self(ArcSwap::from_pointee(sizes))
+    }
+
+    /// From now on checks by `sizes`.
+    pub fn set(&self, sizes: SizeConfig) {
+        self.0.store(Arc::new(sizes));
     }
 }
 
-impl<S: Fn() -> Arc<SizeConfig> + Send + Sync + 'static> Guard for SizeGuard<S> {
+impl Guard for SizeGuard {
     async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
-        let (head, sizes) = (&exchange.head, (self.0)());
+        let (head, sizes) = (&exchange.head, self.0.load());
         check_head(&head.method, &head.uri, &head.headers, &sizes)?;
         let Some(length) = head.headers.get(CONTENT_LENGTH) else { return Ok(()) };
         let length = length.to_str().ok().and_then(|text| text.parse().ok());

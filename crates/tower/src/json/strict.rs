@@ -117,8 +117,21 @@ mod tests {
     fn what_is_ambiguous_or_malformed_is_refused() {
         let deep = "[".repeat(100_000);
         for bad in [
-            "", " ", "{", "nul", "{} {}", "{\"a\":1,\"a\":1}", "{\"a\":1,\"\\u0061\":1}", "[1,]",
-            "\u{feff}{}", "1e999", "[[[[[1]]]]]", "\"\\ud800\"", "{'a':1}", "NaN", deep.as_str(),
+            "",
+            " ",
+            "{",
+            "nul",
+            "{} {}",
+            "{\"a\":1,\"a\":1}",
+            "{\"a\":1,\"\\u0061\":1}",
+            "[1,]",
+            "\u{feff}{}",
+            "1e999",
+            "[[[[[1]]]]]",
+            "\"\\ud800\"",
+            "{'a':1}",
+            "NaN",
+            deep.as_str(),
         ] {
             let rejection = parse(bad.as_bytes(), 4).expect_err(bad);
             assert_eq!(rejection.problem().code(), "invalid-request", "{bad}");

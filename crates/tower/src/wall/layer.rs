@@ -11,7 +11,10 @@ use bytes::Bytes;
 use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Rejection};
 use gabion_monitor::LatencyWindow;
-use http::{Request, Response};
+use http::{
+    HeaderMap, HeaderName, Request, Response,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -25,47 +28,70 @@ const WINDOW: Duration = Duration::from_secs(10);
 ///
 /// The peer's address comes from the [`Peer`] in the request's extensions. The service finds what the
 /// guards learnt in the extensions too: `Arc<Principal>`, `ClientAddr` and `RequestId`.
-pub struct WallLayer<G> {
+///
+/// An `Arc<Rejection>` in the extensions of the service's response, as the features of
+/// `gabion-errors` leave it there, becomes the answer: logged once and told under the request's id,
+/// with the fields that the service and its own layers gave the response.
+///
+/// All services of one layer share its guards, its clock and what it counts.
+pub struct WallLayer<G, C = SystemClock> {
     route: &'static Route,
     guards: Arc<G>,
+    clock: C,
     request_time: RequestTime,
+    window: Arc<LatencyWindow>,
 }
 
 impl<G: Guard> WallLayer<G> {
     /// Guards under the one `contract`, with 30 s for each request.
     #[must_use]
     pub fn new(contract: &'static RouteContract, guards: G) -> Self {
-        let request_time = RequestTime::new(Duration::from_secs(30));
-        Self { route: Route::leak(contract, Some(0)), guards: Arc::new(guards), request_time }
+        Self {
+            route: Route::leak(contract, Some(0)),
+            guards: Arc::new(guards),
+            clock: SystemClock::new(),
+            request_time: RequestTime::new(Duration::from_secs(30)),
+            window: Arc::new(LatencyWindow::new(WINDOW)),
+        }
     }
+}
 
+impl<G, C> WallLayer<G, C> {
     /// The same with another time for each request.
     #[must_use]
     pub fn request_time(mut self, time: Duration) -> Self {
         self.request_time = RequestTime::new(time);
         self
     }
-}
 
-impl<G> Clone for WallLayer<G> {
-    fn clone(&self) -> Self {
-        let (guards, request_time) = (Arc::clone(&self.guards), self.request_time.clone());
-        Self { route: self.route, guards, request_time }
+    /// The same with another clock. Layers that share a store of limits must share a clock, since
+    /// instants of different clocks do not compare.
+    #[must_use]
+    pub fn clock<D>(self, clock: D) -> WallLayer<G, D> {
+        let Self { route, guards, request_time, window, .. } = self;
+        WallLayer { route, guards, clock, request_time, window }
     }
 }
 
-impl<G: Guard, S> Layer<S> for WallLayer<G> {
-    type Service = WallService<G, S>;
+impl<G, C: Clone> Clone for WallLayer<G, C> {
+    fn clone(&self) -> Self {
+        Self {
+            route: self.route,
+            guards: Arc::clone(&self.guards),
+            clock: self.clock.clone(),
+            request_time: self.request_time.clone(),
+            window: Arc::clone(&self.window),
+        }
+    }
+}
+
+impl<G: Guard, C: Clock + Clone, S> Layer<S> for WallLayer<G, C> {
+    type Service = WallService<G, S, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let layer = self.clone();
-        let timing = Timing {
-            clock: SystemClock::new(),
-            request_time: layer.request_time,
-            window: Arc::new(LatencyWindow::new(WINDOW)),
-        };
-        let wall = Wall::new(layer.route, layer.guards, Inner(inner), timing);
-        WallService(Arc::new(wall))
+        let Self { route, guards, clock, request_time, window } = self.clone();
+        let timing = Timing { clock, request_time, window };
+        WallService(Arc::new(Wall::new(route, guards, Inner(inner), timing)))
     }
 }
 
@@ -99,7 +125,7 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let wall = Arc::clone(&self.0);
         let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::UNKNOWN);
-        Box::pin(async move { Ok(wall.serve(request, peer).await) })
+        Box::pin(async move { Ok(Wall::serve(wall, request, peer).await) })
     }
 }
 
@@ -130,6 +156,21 @@ where
         }
         let mut service = self.0.clone();
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(Rejection::internal)?;
-        service.call(request).await.map_err(Rejection::internal)
+        let mut response = service.call(request).await.map_err(Rejection::internal)?;
+        let rejection = response.extensions_mut().remove::<Arc<Rejection>>();
+        let Some(rejection) = rejection.and_then(Arc::into_inner) else { return Ok(response) };
+        Err(with_fields(rejection, response.headers()))
     }
 }
+
+/// `rejection` with those of `fields` that it does not have and that are not about a body.
+fn with_fields(rejection: Rejection, fields: &HeaderMap) -> Rejection {
+    let own: Vec<HeaderName> = rejection.problem().headers().map(|(name, _)| name).collect();
+    let about_body = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING];
+    let others =
+        fields.iter().filter(|(name, _)| !own.contains(name) && !about_body.contains(name));
+    others.fold(rejection, |rejection, (name, value)| rejection.header(name.clone(), value.clone()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+use bytes::BytesMut;
+use gabion_limits::rate::{policy_field, standing_field};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::exchange::Noted;
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Tells what the limits allow and what is left of them: one field each, a list of all limits that
+/// were asked, in one piece of memory.
+pub(super) fn stamp(standings: &[Option<Noted>], headers: &mut HeaderMap) {
+    let mut noted = standings.iter().flatten();
+    let Some(first) = noted.next() else { return };
+    let mut text = BytesMut::with_capacity(160);
+    policy_field(&mut text, first.limit, first.quota);
+    for next in noted.clone() {
+        text.extend_from_slice(b", ");
+        policy_field(&mut text, next.limit, next.quota);
+    }
+    let policy = text.split().freeze();
+    standing_field(&mut text, first.limit, first.standing);
+    for next in noted {
+        text.extend_from_slice(b", ");
+        standing_field(&mut text, next.limit, next.standing);
+    }
+    for (name, field) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, text.freeze())] {
+        // Names of limits are letters and hyphens, the rest digits: always a valid value.
+        if let Ok(value) = HeaderValue::from_maybe_shared(field) {
+            headers.insert(name, value);
+        }
+    }
+}
