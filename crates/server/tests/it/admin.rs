@@ -1,0 +1,274 @@
+//! What operators see and do while the server runs.
+
+mod backups;
+mod commands;
+mod config;
+
+use std::{collections::BTreeSet, net::TcpListener};
+
+use serde_json::json;
+
+use crate::{
+    client::{Client, Request},
+    server::{Home, PASSWORD, Server, until},
+};
+
+/// Does a bit of everything, so that every metric has something to count.
+fn exercise(server: &Server, admin: &str) {
+    server.try_login("admin", "wrong").problem("invalid-credentials");
+    for target in ["/raw-unmatched-path", "/api/problems/raw-code", "/api/demo/cached/raw-key"] {
+        server.get(target, admin);
+    }
+    server.get("/api/demo/cached/raw-key", admin).expect(200);
+    let user = json!({"username": "raw-name", "password": PASSWORD, "roles": ["user"]});
+    server.post("/api/admin/users", admin, &user).expect(201);
+    server.send(&Request::new("PATCH", "/api/admin/users/raw-name").bearer(admin).json(&json!({})));
+    server.send(&Request::post("/api/admin/backups").bearer(admin)).expect(201);
+    server.send(&Request::new("BREW", "/livez")).problem("not-implemented");
+}
+
+/// Series as they are written: the name with its labels.
+fn series(metrics: &str) -> BTreeSet<&str> {
+    let lines = metrics.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect()
+}
+
+fn label<'a>(series: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = series.split_once(&format!("{name}=\""))?;
+    Some(rest.split_once('"')?.0)
+}
+
+#[test]
+fn the_metrics_have_the_contracts_names_and_labels() {
+    let home = Home::new();
+    let server = home.start(&["demo.enabled=true"]);
+    let admin = server.admin();
+    exercise(&server, &admin);
+    let metrics = server.metrics(&admin);
+    let series = series(&metrics);
+    for (name, labels) in [
+        (
+            "http_server_request_duration_seconds_bucket",
+            ["http_request_method", "http_route", "http_response_status_code"].as_slice(),
+        ),
+        ("http_server_active_requests", &[]),
+        ("gabion_limit_decisions_total", &["limit", "decision"]),
+        ("gabion_admission_decisions_total", &["class", "decision", "reason"]),
+        ("gabion_auth_outcomes_total", &["outcome"]),
+        ("gabion_cache_events_total", &["cache", "event"]),
+        ("gabion_budget_used_ratio", &["budget"]),
+        ("gabion_budget_actions_total", &["action"]),
+        ("gabion_alert_active", &["alert"]),
+        ("gabion_backup_verified_age_seconds", &[]),
+        ("gabion_restarts_total", &["outcome"]),
+        ("process_cpu_seconds_total", &[]),
+        ("process_resident_memory_bytes", &[]),
+        ("process_open_fds", &[]),
+        ("process_start_time_seconds", &[]),
+    ] {
+        let own = |series: &&&str| series.split('{').next() == Some(name);
+        let found = series.iter().find(own);
+        let found = found.unwrap_or_else(|| panic!("{name} is not in\n{metrics}"));
+        for wanted in labels {
+            assert!(label(found, wanted).is_some(), "{found} has no {wanted}");
+        }
+    }
+    assert!(series.iter().any(|series| label(series, "le") == Some("0.1")), "{metrics}");
+    let events: BTreeSet<&str> = series
+        .iter()
+        .filter(|series| series.starts_with("gabion_cache_events_total"))
+        .filter_map(|series| label(series, "event"))
+        .collect();
+    for event in events {
+        let known = [
+            "hit",
+            "stale",
+            "miss",
+            "load",
+            "load_failed",
+            "joined",
+            "negative",
+            "evicted",
+            "expired",
+            "invalidated",
+        ];
+        assert!(known.contains(&event), "{event}");
+    }
+}
+
+#[test]
+fn the_metrics_have_closed_labels_and_never_what_a_client_sent() {
+    let home = Home::new();
+    let server = home.start(&["demo.enabled=true"]);
+    let admin = server.admin();
+    exercise(&server, &admin);
+    let metrics = server.metrics(&admin);
+    assert!(!metrics.contains("raw-"), "{metrics}");
+    let document = server.send(&Request::get("/api/openapi.json")).expect(200).json();
+    let paths = document["paths"].as_object().expect("paths");
+    for series in series(&metrics) {
+        if let Some(route) = label(series, "http_route") {
+            assert!(paths.contains_key(route) || route == "unmatched", "{series}");
+        }
+        if let Some(method) = label(series, "http_request_method") {
+            assert!(["GET", "POST", "PATCH", "DELETE"].contains(&method), "{series}");
+        }
+    }
+    let named: BTreeSet<&str> = metrics
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+        .collect();
+    let described =
+        metrics.lines().filter_map(|line| line.strip_prefix("# HELP ")?.split(' ').next());
+    let described: BTreeSet<&str> = described.collect();
+    let undescribed: Vec<&str> = named.difference(&described).copied().collect();
+    assert!(undescribed.is_empty(), "{undescribed:?}");
+}
+
+#[test]
+fn requests_are_counted_once_each() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    for _ in 0..7 {
+        server.get("/api/auth/sessions", &admin).expect(200);
+    }
+    server.get("/none", &admin).problem("not-found");
+    let metrics = server.metrics(&admin);
+    for (route, status, count) in [("/api/auth/sessions", 200, 7), ("unmatched", 404, 1)] {
+        let line = format!(
+            "http_server_request_duration_seconds_count{{http_request_method=\"GET\",\
+             http_route=\"{route}\",http_response_status_code=\"{status}\"}} {count}"
+        );
+        assert!(metrics.lines().any(|own| own == line), "{line} is not in\n{metrics}");
+    }
+}
+
+#[test]
+fn the_status_tells_budgets_limits_caches_and_resources() {
+    let home = Home::new();
+    let server = home.start(&["limits.connections.total=77"]);
+    let admin = server.admin();
+    let status = until("resources were read", || {
+        let status = server.status(&admin);
+        status["resources"]["rss_bytes"].as_u64().is_some_and(|rss| rss > 0).then_some(status)
+    });
+    let budgets = status["budgets"].as_array().expect("budgets").iter();
+    let budgets: Vec<&str> = budgets.filter_map(|budget| budget["budget"].as_str()).collect();
+    assert_eq!(budgets.len(), 4, "{status}");
+    assert_eq!(status["state"], "ready");
+    assert_eq!(status["generation"], 1);
+    assert_eq!(status["limits"]["connections_limit"], 77);
+    assert_eq!(status["admission"]["mode"], "shadow");
+    assert_eq!(status["last_restart"], serde_json::Value::Null);
+    let caches = status["cache"].as_array().expect("caches");
+    assert!(caches.iter().any(|cache| cache["name"] == "accounts"), "{status}");
+}
+
+#[test]
+fn health_tells_details_to_operators_only() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    let monitor = server.add(&admin, "watcher", &["monitor"]).access;
+    let user = server.add(&admin, "ann", &["user"]).access;
+    let ask = |token: &str| server.get("/api/health", token).expect(200).json();
+    let open = server.send(&Request::get("/api/health")).expect(200).json();
+    assert_eq!(open, json!({"status": "healthy"}));
+    assert_eq!(ask(&user), open);
+    for token in [&admin, &monitor] {
+        let told = ask(token);
+        assert_eq!(told["status"], "healthy");
+        assert!(told["checks"].as_array().is_some_and(|checks| !checks.is_empty()), "{told}");
+        assert!(told["uptime_seconds"].is_u64(), "{told}");
+    }
+}
+
+#[test]
+fn events_end_when_the_role_does_not_allow_them_and_never_before() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    let user = server.add(&admin, "ann", &["user"]).access;
+    server.get("/api/admin/events", &user).problem("forbidden");
+    let monitor = server.add(&admin, "watcher", &["monitor"]).access;
+    let mut client = server.client();
+    client.raw(&Request::get("/api/admin/events").bearer(&monitor).bytes());
+    client.read_head().expect("a head").expect(200);
+    for _ in 0..2 {
+        assert!(client.read_chunk().expect("an event").starts_with(b"data: {"));
+    }
+}
+
+#[test]
+fn pages_work_without_anything_from_elsewhere() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    for path in ["/", "/api/docs"] {
+        let page = server.send(&Request::get(path)).expect(200);
+        page.has_usual_headers();
+        assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+        let text = page.text().to_lowercase();
+        for outside in ["src=\"http", "href=\"http", "//cdn", "@import", "url(http"] {
+            assert!(!text.contains(outside), "{path} has {outside}");
+        }
+        let policy = page.header("content-security-policy").expect("a policy");
+        // What its own script and style are called, or they would not run.
+        assert_eq!(text.contains("<script>"), policy.contains("script-src 'sha256-"), "{policy}");
+        assert_eq!(text.contains("<style>"), policy.contains("style-src 'sha256-"), "{policy}");
+    }
+}
+
+#[test]
+fn administration_moves_to_its_own_address() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let home = Home::new();
+    let server = home.start(&[&format!("server.admin_listen={free}")]);
+    let admin = server.admin();
+    let moved = ["/", "/api/metrics", "/api/admin/status", "/api/admin/users", "/api/admin/config"];
+    for path in moved {
+        server.get(path, &admin).problem("not-found");
+        let there = Client::connect(free).send(&Request::get(path).bearer(&admin));
+        there.has_usual_headers();
+        there.expect(200);
+    }
+    server.send(&Request::post("/api/restart").bearer(&admin)).problem("not-found");
+    assert!(server.accepts(&admin));
+    // The guards are the same there.
+    Client::connect(free).send(&Request::get("/api/metrics")).problem("unauthenticated");
+}
+
+#[test]
+fn the_log_tells_each_request_under_its_id_and_trace() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let request = Request::get("/api/problems/forbidden?secret=query")
+        .header("X-Request-Id", "the-one")
+        .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
+    server.send(&request).expect(200);
+    let line = server.wait_for_log(&["\"request_id\":\"the-one\""]);
+    let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
+    assert_eq!(line["trace_id"], trace);
+    assert_eq!(line["route"], "/api/problems/{code}");
+    assert_eq!(line["status"], 200);
+    let log = server.log();
+    assert_eq!(log.matches("the-one").count(), 1, "{log}");
+    assert!(!log.contains("secret"), "{log}");
+}
+
+#[test]
+fn refusals_are_not_logged_as_failures() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    server.get("/none", &admin).problem("not-found");
+    server.try_login("admin", "wrong").problem("invalid-credentials");
+    server.stop_and(|log| {
+        let failures = log.lines().filter(|line| line.contains("\"level\":\"ERROR\""));
+        assert_eq!(failures.count(), 0, "{log}");
+        for secret in [PASSWORD, "wrong", admin.as_str()] {
+            assert!(!log.contains(secret), "{log}");
+        }
+    });
+}

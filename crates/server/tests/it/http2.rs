@@ -1,0 +1,117 @@
+//! HTTP/2 by prior knowledge: the same answers, by hyper's client.
+
+use std::{future::Future, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Request, StatusCode,
+    client::conn::http2::{SendRequest, handshake},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustix::process::Signal;
+use serde_json::Value;
+use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
+
+use crate::{client::PATIENCE, server::Home};
+
+type Sender = SendRequest<Full<Bytes>>;
+
+/// Runs what a test does, for as long as it may take.
+fn run<T>(work: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let work = async { timeout(PATIENCE, work).await.expect("it takes too long") };
+    runtime.expect("a runtime").block_on(work)
+}
+
+async fn connect(address: SocketAddr) -> (Sender, JoinHandle<Result<(), hyper::Error>>) {
+    let stream = TcpStream::connect(address).await.expect("the server takes a connection");
+    let shaken = handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
+    let (sender, connection) = shaken.expect("it speaks HTTP/2");
+    (sender, tokio::spawn(connection))
+}
+
+fn get(target: &str, token: &str) -> Request<Full<Bytes>> {
+    let request = Request::get(format!("http://localhost{target}"));
+    let request = request.header("authorization", format!("Bearer {token}"));
+    request.body(Full::default()).expect("a request")
+}
+
+async fn send(sender: &mut Sender, request: Request<Full<Bytes>>) -> (StatusCode, String, Value) {
+    let response = sender.send_request(request).await.expect("an answer");
+    let status = response.status();
+    let header = |name: &str| {
+        let value = response.headers().get(name).and_then(|value| value.to_str().ok());
+        value.unwrap_or_default().to_owned()
+    };
+    assert!(!header("x-request-id").is_empty());
+    assert_eq!(header("x-content-type-options"), "nosniff");
+    // It has no meaning here (RFC 9113 §8.2.2).
+    assert_eq!(header("connection"), "");
+    let media = header("content-type");
+    let body = response.into_body().collect().await.expect("a body").to_bytes();
+    (status, media, serde_json::from_slice(&body).unwrap_or_default())
+}
+
+#[test]
+fn requests_side_by_side_get_the_same_answers() {
+    let home = Home::new();
+    let server = home.start(&["demo.enabled=true"]);
+    let admin = server.admin();
+    run(async {
+        let (mut sender, _) = connect(server.address()).await;
+        let mut slow = sender.clone();
+        let slow = send(&mut slow, get("/api/demo/work?io_ms=300", &admin));
+        let others = async {
+            let (status, _, body) = send(&mut sender, get("/api/auth/verify", &admin)).await;
+            assert_eq!((status.as_u16(), &body["username"]), (200, &Value::from("admin")));
+            for (target, token, status, code) in [
+                ("/none", admin.as_str(), 404, "not-found"),
+                ("/api/auth/verify", "x", 401, "unauthenticated"),
+            ] {
+                let (own, media, body) = send(&mut sender, get(target, token)).await;
+                assert_eq!((own.as_u16(), media.as_str()), (status, "application/problem+json"));
+                assert_eq!(body["code"], code);
+            }
+        };
+        let ((status, ..), ()) = tokio::join!(slow, others);
+        assert_eq!(status, 200);
+    });
+}
+
+#[test]
+fn two_different_hosts_in_one_request_are_refused() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    run(async {
+        let (mut sender, _) = connect(server.address()).await;
+        let mut request = get("/livez", "x");
+        request.headers_mut().insert("host", "elsewhere".parse().expect("a value"));
+        let (status, _, body) = send(&mut sender, request).await;
+        assert_eq!((status.as_u16(), &body["code"]), (400, &Value::from("invalid-request")));
+    });
+}
+
+#[test]
+fn a_drain_finishes_what_is_under_way_and_sends_goaway() {
+    let home = Home::new();
+    let mut server = home.start(&["demo.enabled=true", "lifecycle.drain=60s"]);
+    let admin = server.admin();
+    run(async {
+        let (sender, connection) = connect(server.address()).await;
+        let under_way = tokio::spawn({
+            let (mut sender, request) = (sender.clone(), get("/api/demo/work?io_ms=1000", &admin));
+            async move { send(&mut sender, request).await.0 }
+        });
+        // It is counted as soon as it is there.
+        while server.status(&admin)["admission"]["in_flight"].as_u64() < Some(2) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        server.signal(Signal::TERM);
+        assert_eq!(under_way.await.expect("an answer"), 200);
+        // The server ends the connection by itself.
+        connection.await.expect("it ends").expect("it ends in order");
+        drop(sender);
+    });
+    assert_eq!(server.ended().code(), Some(0), "{}", server.log());
+}

@@ -1,0 +1,516 @@
+//! Every route, walked: what it answers when all is well, and each way to be refused.
+
+mod table;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::{Value, json};
+
+use self::{
+    table::{Access, Body, ROWS, Row},
+    world::World,
+};
+use crate::{
+    client::{Request, Response},
+    server::{PASSWORD, Tokens},
+};
+
+/// Sends what the route is for, with everything it needs.
+fn succeed(world: &World, row: &Row) -> Response {
+    let fresh = |name: &str| world.server.add(&world.admin, name, &["user"]);
+    let request = match (row.method, row.path) {
+        (_, "/api/auth/refresh") => {
+            let Tokens { refresh, .. } = fresh("refresher");
+            row.request().json(&json!({"refresh_token": refresh}))
+        }
+        (_, "/api/auth/logout") => row.request().bearer(&fresh("leaver").access),
+        (_, "/api/auth/password") => {
+            let body = json!({"current": PASSWORD, "new": "another granite otter 78"});
+            row.request().bearer(&fresh("changer").access).json(&body)
+        }
+        (_, "/api/auth/sessions/{id}") => {
+            let Tokens { access, .. } = fresh("sitter");
+            let verified = world.server.get("/api/auth/verify", &access).expect(200).json();
+            let session = verified["session"].as_str().expect("a session");
+            Request::new("DELETE", format!("/api/auth/sessions/{session}")).bearer(&access)
+        }
+        (_, "/api/admin/backups/{id}/verify") => {
+            let made = world.server.send(&Request::post("/api/admin/backups").bearer(&world.admin));
+            let id = made.expect(201).json()["id"].as_str().expect("an id").to_owned();
+            world.allowed(row, Request::post(format!("/api/admin/backups/{id}/verify")))
+        }
+        (_, "/api/admin/config/rollback") => {
+            world.home.write("gabion.toml", "[limits.size]\njson_body = \"32KiB\"\n");
+            let reload = Request::post("/api/admin/config/reload").bearer(&world.admin);
+            world.server.send(&reload).expect(200);
+            world.allowed(row, row.request())
+        }
+        (_, "/api/demo/upload") => {
+            let upload = row.request().header("Content-Type", "image/png").body(vec![7; 100_000]);
+            world.allowed(row, upload)
+        }
+        ("POST" | "PATCH", _) if row.takes_json() => {
+            world.allowed(row, row.request().json(&row.good_body()))
+        }
+        _ => world.allowed(row, row.request()),
+    };
+    world.send(row, &request).expect(row.success)
+}
+
+/// The fields that a good answer has, by their JSON pointers.
+fn promised(row: &Row) -> &'static [&'static str] {
+    match (row.method, row.path) {
+        (_, "/api/auth/login" | "/api/auth/refresh") => &[
+            "/access_token",
+            "/token_type",
+            "/expires_in",
+            "/refresh_token",
+            "/refresh_expires_in",
+        ],
+        (_, "/api/auth/verify") => {
+            &["/subject", "/username", "/roles/0", "/session", "/issued_at", "/expires_at"]
+        }
+        (_, "/api/auth/sessions") => &["/sessions/0/id"],
+        (_, "/.well-known/jwks.json") => &["/keys"],
+        (_, "/api/batch") => &["/responses/0/id", "/responses/0/status", "/responses/0/body"],
+        (_, "/api/health") => &["/status"],
+        (_, "/api/restart") => &["/generation"],
+        (_, "/api/admin/status") => {
+            &["/budgets/0", "/admission", "/limits", "/cache/0", "/resources", "/alerts"]
+        }
+        ("GET", "/api/admin/users") => &["/users/0/username", "/users/0/roles"],
+        ("POST", "/api/admin/users") | ("PATCH", _) => &["/username", "/roles", "/enabled"],
+        (_, "/api/admin/config") => &["/version", "/values/0/key", "/values/0/origin"],
+        (_, "/api/admin/config/reload" | "/api/admin/config/rollback") => {
+            &["/version", "/changed", "/needs_restart"]
+        }
+        ("GET", "/api/admin/backups") => &["/backups"],
+        ("POST", "/api/admin/backups") | (_, "/api/admin/backups/{id}/verify") => &["/id"],
+        (_, "/api/openapi.json") => &["/openapi", "/paths"],
+        (_, "/api/problems/{code}") => &["/code", "/status", "/title"],
+        (_, "/api/demo/cached/{key}") => &["/key", "/value", "/loaded_at"],
+        (_, "/api/demo/upload") => &["/bytes", "/sha256"],
+        _ => &[],
+    }
+}
+
+#[test]
+fn every_route_does_what_it_is_for() {
+    let world = World::new();
+    // Events do not end, and a restart comes last.
+    let others = ["/api/admin/events", "/api/restart"];
+    for row in ROWS.iter().filter(|row| !others.contains(&row.path)) {
+        let response = succeed(&world, row);
+        for pointer in promised(row) {
+            let body = response.json();
+            assert!(body.pointer(pointer).is_some(), "{} has no {pointer}: {body}", row.path);
+        }
+        if response.status == 204 {
+            assert!(response.body.is_empty(), "{}", row.path);
+        }
+    }
+    let restart = ROWS.iter().find(|row| row.path == "/api/restart").expect("the table has it");
+    assert_eq!(succeed(&world, restart).json(), json!({"generation": 2}));
+}
+
+#[test]
+fn events_are_the_status_document_again_and_again() {
+    let world = World::new();
+    let row = ROWS.iter().find(|row| row.path == "/api/admin/events").expect("the table has it");
+    let mut client = world.client();
+    client.raw(&world.allowed(row, row.request()).bytes());
+    let head = client.read_head().expect("a head");
+    world.check(row, &head);
+    assert_eq!(head.header("content-type"), Some("text/event-stream"));
+    let mut text = String::new();
+    while text.matches("\n\n").count() < 2 {
+        let chunk = client.read_chunk().expect("another event");
+        assert!(!chunk.is_empty(), "the events end");
+        text.push_str(&String::from_utf8_lossy(&chunk));
+    }
+    for event in text.split_terminator("\n\n") {
+        let data = event.strip_prefix("data: ").expect("data");
+        let document: Value = serde_json::from_str(data).expect("JSON");
+        assert_eq!(document["state"], "ready");
+    }
+}
+
+#[test]
+fn the_table_and_the_api_document_name_the_same_routes() {
+    let world = World::new();
+    let paths = world.document()["paths"].as_object().expect("paths");
+    let documented: BTreeSet<String> = paths
+        .iter()
+        .flat_map(|(path, operations)| {
+            let methods = operations.as_object().expect("operations").keys();
+            methods.map(move |method| format!("{} {path}", method.to_uppercase()))
+        })
+        .collect();
+    let walked: BTreeSet<String> =
+        ROWS.iter().map(|row| format!("{} {}", row.method, row.path)).collect();
+    assert_eq!(walked, documented);
+    for row in ROWS {
+        let operation = &paths[row.path][row.method.to_lowercase()];
+        let guarded = operation["security"] != json!([]);
+        assert_eq!(guarded, row.access != Access::Public, "{} {}", row.method, row.path);
+        let roles = match row.access {
+            Access::Public | Access::Bearer => Value::Null,
+            Access::Monitor => json!(["monitor", "admin"]),
+            Access::Admin => json!(["admin"]),
+        };
+        assert_eq!(operation["x-roles"], roles, "{} {}", row.method, row.path);
+        let takes_body = operation["requestBody"].is_object();
+        assert_eq!(takes_body, row.body != Body::None, "{} {}", row.method, row.path);
+    }
+}
+
+#[test]
+fn demo_routes_are_there_only_when_they_are_enabled() {
+    let world = World::with(&["demo.enabled=false"]);
+    let demo = ROWS.iter().filter(|row| row.path.starts_with("/api/demo/"));
+    for row in demo {
+        world.server.send(&world.allowed(row, row.request())).problem("not-found");
+        assert!(world.document()["paths"][row.path].is_null(), "{}", row.path);
+    }
+}
+
+#[test]
+fn without_a_token_guarded_routes_refuse() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.access != Access::Public) {
+        world.send(row, &row.request()).problem("unauthenticated");
+        for authorization in ["Bearer", "Bearer x", "Basic YTpi", "Bearer a.b.c", "bearer  "] {
+            let request = row.request().header("Authorization", authorization);
+            world.send(row, &request).problem("unauthenticated");
+        }
+    }
+}
+
+#[test]
+fn public_routes_serve_whoever_shows_a_bad_token() {
+    let world = World::new();
+    let readable = |row: &&Row| row.access == Access::Public && row.method == "GET";
+    for row in ROWS.iter().filter(readable) {
+        world.send(row, &row.request().bearer("a.b.c")).expect(row.success);
+    }
+}
+
+#[test]
+fn the_wrong_role_is_refused() {
+    let world = World::new();
+    for row in &ROWS {
+        let wrong: &[&String] = match row.access {
+            Access::Public | Access::Bearer => &[],
+            Access::Monitor => &[&world.user],
+            Access::Admin => &[&world.user, &world.monitor],
+        };
+        for token in wrong {
+            world.send(row, &row.request().bearer(token)).problem("forbidden");
+        }
+    }
+}
+
+#[test]
+fn the_wrong_method_is_refused_with_those_that_work() {
+    let world = World::new();
+    let mut methods: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for row in &ROWS {
+        let own = methods.entry(row.path).or_default();
+        own.insert(row.method);
+        if row.method == "GET" {
+            own.insert("HEAD");
+        }
+    }
+    for row in &ROWS {
+        let own = &methods[row.path];
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
+            if own.contains(method) {
+                continue;
+            }
+            let response = world.server.send(&Request::new(method, row.request().target));
+            response.problem("method-not-allowed");
+            response.has_usual_headers();
+            let allow = response.header("allow").unwrap_or_default();
+            let allowed: BTreeSet<&str> = allow.split(", ").collect();
+            assert_eq!(allowed, *own, "{method} {}", row.path);
+        }
+    }
+}
+
+#[test]
+fn bodies_of_another_type_are_refused() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.takes_json()) {
+        let body = row.good_body().to_string();
+        let untyped = row.request().body(body.clone());
+        world.send(row, &world.allowed(row, untyped)).problem("unsupported-media-type");
+        for media in ["text/plain", "application/x-www-form-urlencoded", "application/json5", "x"] {
+            let request = row.request().header("Content-Type", media).body(body.clone());
+            world.send(row, &world.allowed(row, request)).problem("unsupported-media-type");
+        }
+        let encoded = row.request().header("Content-Encoding", "gzip").json(&row.good_body());
+        world.send(row, &world.allowed(row, encoded)).problem("unsupported-media-type");
+    }
+}
+
+#[test]
+fn bodies_that_are_too_large_are_refused() {
+    let world = World::with(&["limits.size.json_body=1KiB", "limits.size.body=64KiB"]);
+    for row in &ROWS {
+        let (limit, media) = match row.body {
+            Body::Stream => (64 * 1024, "application/octet-stream"),
+            _ => (1024, "application/json"),
+        };
+        let request = world.allowed(row, row.request().header("Content-Type", media));
+        // Told from the head alone, also where no body is read.
+        let declared = request.clone().body(vec![b' '; limit + 1]);
+        world.send(row, &declared).problem("body-too-large");
+        if row.body == Body::None {
+            continue;
+        }
+        let mut chunked = request.header("Transfer-Encoding", "chunked").head();
+        for _ in 0..=limit / 512 {
+            chunked.extend(b"200\r\n");
+            chunked.extend([b' '; 512]);
+            chunked.extend(b"\r\n");
+        }
+        chunked.extend(b"0\r\n\r\n");
+        let mut client = world.client();
+        // The server may answer and close before it was given everything.
+        let _ = client.try_raw(&chunked);
+        let response = client.read(false).expect("an answer");
+        world.check(row, &response);
+        response.problem("body-too-large");
+    }
+}
+
+#[test]
+fn malformed_json_is_refused() {
+    let world = World::new();
+    let deep = "[".repeat(65) + &"]".repeat(65);
+    for row in ROWS.iter().filter(|row| row.takes_json()) {
+        for body in [
+            b"{".as_slice(),
+            b"{}}",
+            b"nope",
+            b"{\"a\":1,\"a\":2}",
+            b"\xff\xfe",
+            b"\xef\xbb\xbf{}",
+            b"{\"a\":1e999}",
+            b" ",
+            deep.as_bytes(),
+        ] {
+            let request = row.request().header("Content-Type", "application/json").body(body);
+            world.send(row, &world.allowed(row, request)).problem("invalid-request");
+        }
+        if row.body == Body::Json {
+            let request = row.request().header("Content-Type", "application/json").body("");
+            world.send(row, &world.allowed(row, request)).problem("invalid-request");
+        }
+    }
+}
+
+#[test]
+fn every_fault_of_a_body_is_told_at_once() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.takes_json()) {
+        for (body, faults) in row.bad_bodies() {
+            let request = world.allowed(row, row.request().json(&body));
+            let told = world.send(row, &request).faults();
+            assert_eq!(told, faults, "{} {} {body}", row.method, row.path);
+        }
+    }
+}
+
+#[test]
+fn faults_beyond_the_schema_are_told_as_well() {
+    let world = World::new();
+    let body = json!({"username": "Not A Name!", "password": "password", "roles": ["user"]});
+    let told = world.server.post("/api/admin/users", &world.admin, &body).faults();
+    let pointers: BTreeSet<&str> =
+        told.iter().filter_map(|fault| fault.split(' ').next()).collect();
+    assert_eq!(pointers, BTreeSet::from(["/password", "/username"]));
+    let body = json!({"current": PASSWORD, "new": "walker walker walker"});
+    let told = world.server.post("/api/auth/password", &world.user, &body).faults();
+    assert!(told.iter().all(|fault| fault.starts_with("/new ")), "{told:?}");
+    let body = json!({"password": "short"});
+    let told = world
+        .server
+        .send(&Request::new("PATCH", "/api/admin/users/walker").bearer(&world.admin).json(&body));
+    assert!(told.faults().iter().all(|fault| fault.starts_with("/password ")));
+}
+
+#[test]
+fn what_is_not_there_is_not_found() {
+    let world = World::new();
+    let admin = &world.admin;
+    for path in ["/nothing", "/api", "/api/auth/login/", "//", "/livez/x", "/api/problems/nothing"]
+    {
+        let response = world.server.get(path, admin);
+        response.problem("not-found");
+        response.has_usual_headers();
+    }
+    let find = |path| ROWS.iter().find(|row| row.path == path).expect("the table has it");
+    let session = find("/api/auth/sessions/{id}");
+    for id in ["0", "not-a-session", "00000000000000000000000000000000"] {
+        let request =
+            Request::new("DELETE", format!("/api/auth/sessions/{id}")).bearer(&world.user);
+        world.send(session, &request).problem("not-found");
+    }
+    let user = find("/api/admin/users/{username}");
+    for name in ["nobody", "..%2f..%2fx", "%20"] {
+        let request = Request::new("PATCH", format!("/api/admin/users/{name}")).bearer(admin);
+        world.send(user, &request.json(&json!({"enabled": true}))).problem("not-found");
+    }
+    let backup = find("/api/admin/backups/{id}/verify");
+    for id in ["20260301T120000Z-1a2b", "..%2f..%2fetc", "x"] {
+        let request = Request::post(format!("/api/admin/backups/{id}/verify")).bearer(admin);
+        world.send(backup, &request).problem("not-found");
+    }
+    let rollback = find("/api/admin/config/rollback");
+    let request = rollback.request().bearer(admin).json(&json!({"version": 999}));
+    world.send(rollback, &request).problem("not-found");
+}
+
+#[test]
+fn what_exists_already_is_a_conflict() {
+    let world = World::new();
+    let row = ROWS.iter().find(|row| (row.method, row.path) == ("POST", "/api/admin/users"));
+    let row = row.expect("the table has it");
+    let body = json!({"username": "walker", "password": PASSWORD, "roles": ["user"]});
+    world.send(row, &row.request().bearer(&world.admin).json(&body)).problem("conflict");
+}
+
+#[test]
+fn head_answers_as_get_without_a_body() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.method == "GET") {
+        let head = Request::new("HEAD", row.request().target);
+        let mut client = world.client();
+        let response = client.send(&world.allowed(row, head));
+        world.check(row, &response);
+        assert_eq!(response.status, row.success, "{}", row.path);
+        // Bytes of a body would be taken for the head of this answer.
+        client.send(&Request::get("/livez")).expect(200);
+        if row.path != "/api/admin/events" {
+            let full = succeed(&world, row);
+            assert_eq!(
+                response.header("content-type"),
+                full.header("content-type"),
+                "{}",
+                row.path
+            );
+        }
+    }
+    let refused = world.server.client().send(&Request::new("HEAD", "/api/auth/verify"));
+    assert_eq!((refused.status, refused.body.len()), (401, 0));
+}
+
+#[test]
+fn methods_that_no_route_may_have_are_not_implemented() {
+    let world = World::new();
+    for (method, target) in
+        [("TRACE", "/livez"), ("CONNECT", "localhost:80"), ("BREW", "/livez"), ("TRACE", "/none")]
+    {
+        let response = world.server.send(&Request::new(method, target));
+        response.problem("not-implemented");
+        response.has_usual_headers();
+    }
+}
+
+#[test]
+fn a_valid_request_id_is_kept_and_another_replaced() {
+    let world = World::new();
+    let send = |id: &str| {
+        let response = world.server.send(&Request::get("/none").header("X-Request-Id", id));
+        response.problem("not-found");
+        response.header("x-request-id").expect("an id").to_owned()
+    };
+    assert_eq!(send("trace-7.A_b"), "trace-7.A_b");
+    for bad in ["", "a b", "<script>", &"x".repeat(1000), "é"] {
+        assert_ne!(send(bad), bad);
+    }
+    assert_ne!(send(""), send(""));
+}
+
+#[test]
+fn a_batch_keeps_the_order_and_answers_each_item_as_its_own_request() {
+    let world = World::new();
+    let item = |id: &str, method: &str, path: &str, body: Value| json!({"id": id, "method": method, "path": path, "body": body});
+    let null = Value::Null;
+    let items = [
+        (item("slow", "GET", "/api/demo/work?io_ms=200", null.clone()), 200, ""),
+        (item("a", "GET", "/livez", null.clone()), 200, ""),
+        (item("b", "GET", "/api/auth/verify", null.clone()), 200, ""),
+        (item("c", "GET", "/none", null.clone()), 404, "not-found"),
+        (item("d", "DELETE", "/livez", null.clone()), 405, "method-not-allowed"),
+        (item("e", "GET", "/api/admin/users", null.clone()), 403, "forbidden"),
+        (item("f", "POST", "/api/auth/refresh", json!({"x": 1})), 422, "invalid-body"),
+        (
+            item("g", "POST", "/api/auth/login", json!({"username": "x", "password": "y"})),
+            401,
+            "invalid-credentials",
+        ),
+        (item("h", "POST", "/api/batch", json!({"requests": []})), 422, "invalid-body"),
+        (
+            item(
+                "i",
+                "POST",
+                "/api/batch",
+                json!({"requests": [item("x", "GET", "/livez", Value::Null)]}),
+            ),
+            400,
+            "invalid-request",
+        ),
+        (item("j", "GET", "http://elsewhere/livez", null.clone()), 400, "invalid-request"),
+        (item("k", "G T", "/livez", null.clone()), 400, "invalid-request"),
+        (item("l", "TRACE", "/livez", null.clone()), 501, "not-implemented"),
+        (item("m", "GET", "livez", null), 400, "invalid-request"),
+    ];
+    let requests: Vec<&Value> = items.iter().map(|(item, ..)| item).collect();
+    let answer = world.server.post("/api/batch", &world.user, &json!({"requests": requests}));
+    let answer = answer.expect(200).json();
+    let responses = answer["responses"].as_array().expect("responses");
+    assert_eq!(responses.len(), items.len());
+    for (response, (item, status, code)) in responses.iter().zip(&items) {
+        assert_eq!(response["id"], item["id"]);
+        assert_eq!(response["status"], *status, "{response}");
+        if *status >= 400 {
+            assert_eq!(response["body"]["code"], *code, "{response}");
+            let id = response["body"]["request_id"].as_str();
+            assert!(id.is_some_and(|id| !id.is_empty()), "{response}");
+        }
+    }
+    assert_eq!(responses[1]["body"], "ok");
+    assert_eq!(responses[2]["body"]["username"], "walker");
+    let metrics = world.server.metrics(&world.admin);
+    let counted = "http_server_request_duration_seconds_count{http_request_method=\"GET\",\
+                   http_route=\"/api/admin/users\",http_response_status_code=\"403\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
+#[test]
+fn each_item_of_a_batch_uses_up_the_callers_quota() {
+    let world = World::with(&["limits.rate.caller.quota=1/h", "limits.rate.caller.burst=10"]);
+    let item =
+        |id: usize| json!({"id": id.to_string(), "method": "GET", "path": "/api/auth/verify"});
+    let requests: Vec<Value> = (0..20).map(item).collect();
+    let answer = world.server.post("/api/batch", &world.user, &json!({"requests": requests}));
+    let answer = answer.expect(200).json();
+    let statuses = answer["responses"].as_array().expect("responses").iter();
+    let statuses: Vec<u64> = statuses.filter_map(|response| response["status"].as_u64()).collect();
+    // The batch itself was the first of ten.
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 9, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|status| **status == 429).count(), 11, "{statuses:?}");
+    world.server.get("/api/auth/verify", &world.user).problem("rate-limited");
+}
+
+#[test]
+fn a_batch_of_more_than_a_hundred_is_refused() {
+    let world = World::new();
+    let item = json!({"id": "1", "method": "GET", "path": "/livez"});
+    let body = json!({"requests": vec![item; 101]});
+    let response = world.server.post("/api/batch", &world.user, &body);
+    assert_eq!(response.faults(), ["/requests length"]);
+}
