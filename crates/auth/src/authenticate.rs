@@ -196,7 +196,8 @@ impl<A: Accounts, S: SessionStore> TokenAuthenticator<A, S> {
             return Err(AuthError::Ended);
         }
         if self.shared.load(Ordering::SeqCst) || !self.accounts.fresh() {
-            let session = self.sessions.session(known.session, now).await?;
+            // Boxed: rare, and large in every request's future otherwise.
+            let session = Box::pin(self.sessions.session(known.session, now)).await?;
             session.filter(|session| session.username == known.username).ok_or(AuthError::Ended)?;
         }
         let account = self.accounts.account(&known.username).await?;

@@ -14,8 +14,8 @@ settings! {
         restart issuer: String = String::from("gabion");
         /// Whom the tokens are for: their `aud`.
         restart audience: String = String::from("gabion");
-        /// How tokens are signed.
-        restart algorithm: String = String::from("HS256"), in ["HS256"].as_slice();
+        /// How tokens are signed; not honoured yet: anything but HS256.
+        restart algorithm: String = String::from("HS256"), in ["HS256", "EdDSA", "ES256", "RS256"].as_slice();
         /// How long an access token is good; counted in whole seconds, at least one.
         restart access_ttl: Duration = Duration::from_secs(3600), in MILLI..=YEAR;
         /// How long a refresh token is good, and with it a session that is not used.

@@ -66,7 +66,16 @@ pub fn bearer(headers: &HeaderMap) -> Result<Option<&str>, CredentialsError> {
 /// `b64token` of RFC 6750 §2.1.
 fn is_b64token(token: &str) -> bool {
     let body = token.trim_end_matches('=');
-    !body.is_empty() && body.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._~+/".contains(&b))
+    // Without an early end the loop compiles to vector instructions: on every request this looks at
+    // some hundred bytes, and a bad one is the exception.
+    let bad = body.bytes().fold(false, |bad, b| {
+        let letter = (b | 0x20).wrapping_sub(b'a') < 26;
+        let digit = b.wrapping_sub(b'0') < 10;
+        let mark =
+            (b == b'-') | (b == b'.') | (b == b'_') | (b == b'~') | (b == b'+') | (b == b'/');
+        bad | !(letter | digit | mark)
+    });
+    !body.is_empty() && !bad
 }
 
 #[cfg(test)]

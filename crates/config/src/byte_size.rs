@@ -4,12 +4,7 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(u64);
 
-const UNITS: [(&str, u64); 4] = [
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-    ("B", 1),
-];
+const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl ByteSize {
     /// This many bytes.
@@ -63,18 +58,14 @@ impl FromStr for ByteSize {
         let unit = UNITS.iter().find(|(name, _)| *name == unit.trim_start());
         let (_, bytes) = unit.ok_or(ParseByteSizeError)?;
         let number: u64 = number.parse().map_err(|_| ParseByteSizeError)?;
-        number
-            .checked_mul(*bytes)
-            .map(Self)
-            .ok_or(ParseByteSizeError)
+        number.checked_mul(*bytes).map(Self).ok_or(ParseByteSizeError)
     }
 }
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let largest = UNITS
-            .iter()
-            .find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let largest =
+            UNITS.iter().find(|(_, unit)| self.0 >= *unit && self.0.is_multiple_of(*unit));
         let (name, unit) = largest.unwrap_or(&("B", 1));
         write!(f, "{}{name}", self.0 / unit)
     }

@@ -25,23 +25,15 @@ pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<Changed> {
             .is_some_and(|old| old.value == entry.value && hidden(old) == hidden(entry))
     };
     let changed = new.iter().filter(|entry| !same(entry));
-    let gone = old
-        .iter()
-        .filter(|entry| !after.contains_key(entry.key.as_str()));
+    let gone = old.iter().filter(|entry| !after.contains_key(entry.key.as_str()));
     changed
         .chain(gone)
-        .map(|entry| Changed {
-            key: entry.key.clone(),
-            change: entry.change,
-        })
+        .map(|entry| Changed { key: entry.key.clone(), change: entry.change })
         .collect()
 }
 
 fn by_key(entries: &[Entry]) -> HashMap<&str, &Entry> {
-    entries
-        .iter()
-        .map(|entry| (entry.key.as_str(), entry))
-        .collect()
+    entries.iter().map(|entry| (entry.key.as_str(), entry)).collect()
 }
 
 /// An empty secret is the same as none.
@@ -66,12 +58,7 @@ mod tests {
 
     fn entries(sets: &[&str]) -> Vec<Entry> {
         let sets: Vec<_> = sets.iter().map(|set| (*set).to_owned()).collect();
-        load(
-            &Store::default(),
-            Layers::new().with(FlagSource::new(&sets)),
-        )
-        .unwrap()
-        .entries
+        load(&Store::default(), Layers::new().with(FlagSource::new(&sets))).unwrap().entries
     }
 
     #[test]

@@ -134,8 +134,7 @@ impl History {
             sha256: Digest::of(text),
         };
         let name = version_file::name(number);
-        self.folder
-            .write(&writing, &name, &version_file::render(&version, text))?;
+        self.folder.write(&writing, &name, &version_file::render(&version, text))?;
         self.prune(files);
         Ok(number)
     }
@@ -166,12 +165,8 @@ impl History {
 
     fn files(&self) -> Result<BTreeMap<u64, PathBuf>, HistoryError> {
         let names = self.folder.names()?;
-        let numbered = names
-            .iter()
-            .filter_map(|name| Some((version_file::number(name)?, name)));
-        Ok(numbered
-            .map(|(number, name)| (number, self.folder.path(name)))
-            .collect())
+        let numbered = names.iter().filter_map(|name| Some((version_file::number(name)?, name)));
+        Ok(numbered.map(|(number, name)| (number, self.folder.path(name))).collect())
     }
 
     /// Removes what is older than the newest [`KEPT`], `earlier` being all but the newest. Failure is

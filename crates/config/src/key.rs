@@ -2,11 +2,7 @@ use crate::Value;
 
 /// Whether a change of a key holds at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(
-    feature = "load",
-    derive(serde::Serialize),
-    serde(rename_all = "lowercase")
-)]
+#[cfg_attr(feature = "load", derive(serde::Serialize), serde(rename_all = "lowercase"))]
 pub enum Change {
     /// A reload applies it.
     Live,

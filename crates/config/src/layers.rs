@@ -23,9 +23,7 @@ pub trait Source {
 /// What cannot be read is a mistake like any other.
 impl<S: Source> Source for Result<S, Finding> {
     fn load(&self) -> Result<Layer, Vec<Finding>> {
-        self.as_ref()
-            .map_err(|finding| vec![finding.clone()])?
-            .load()
+        self.as_ref().map_err(|finding| vec![finding.clone()])?.load()
     }
 }
 
@@ -88,10 +86,7 @@ impl Layer {
 
 impl fmt::Debug for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = self
-            .values
-            .iter()
-            .map(|(key, (_, origin))| (key, origin.to_string()));
+        let places = self.values.iter().map(|(key, (_, origin))| (key, origin.to_string()));
         f.debug_map().entries(places).finish()
     }
 }
@@ -109,10 +104,7 @@ impl Layers {
 
     /// Puts the values of `source` on top.
     #[must_use]
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "a chain of `with` reads as a list"
-    )]
+    #[expect(clippy::needless_pass_by_value, reason = "a chain of `with` reads as a list")]
     pub fn with(mut self, source: impl Source) -> Self {
         match source.load() {
             Ok(layer) => {
@@ -128,10 +120,7 @@ impl Layers {
     /// and the mistakes of the sources themselves.
     #[must_use]
     pub fn merge(self) -> (Reader, Vec<Finding>) {
-        (
-            Reader::new(self.0.values).with_secret_files(),
-            self.0.findings,
-        )
+        (Reader::new(self.0.values).with_secret_files(), self.0.findings)
     }
 }
 
@@ -167,10 +156,7 @@ mod tests {
     fn values_are_not_shown_by_debug() {
         let layers = Layers::new().with(FlagSource::new(&["store.sql=hunter2".to_owned()]));
         let shown = format!("{layers:?} {:?}", layers.0.clone());
-        assert!(
-            shown.contains("store.sql") && !shown.contains("hunter2"),
-            "{shown}"
-        );
+        assert!(shown.contains("store.sql") && !shown.contains("hunter2"), "{shown}");
         let reader = layers.merge().0;
         assert!(!format!("{reader:?}").contains("hunter2"));
     }

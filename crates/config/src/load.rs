@@ -60,11 +60,7 @@ pub fn load<S: Settings>(defaults: &S, layers: Layers) -> Result<Loaded<S>, Vec<
     });
     let entries = entries.collect();
     let findings = reader.finish();
-    if findings.is_empty() {
-        Ok(Loaded { settings, entries })
-    } else {
-        Err(findings)
-    }
+    if findings.is_empty() { Ok(Loaded { settings, entries }) } else { Err(findings) }
 }
 
 #[cfg(test)]

@@ -83,10 +83,7 @@ impl FromStr for Rate {
             return Err(ParseRateError);
         }
         let count = count.parse().map_err(|_| ParseRateError)?;
-        Ok(Self {
-            count,
-            period: *period,
-        })
+        Ok(Self { count, period: *period })
     }
 }
 
@@ -105,17 +102,7 @@ mod tests {
 
     #[test]
     fn nonsense_and_zero_are_refused() {
-        for bad in [
-            "",
-            "5",
-            "/s",
-            "0/s",
-            "+5/s",
-            "-1/s",
-            "5/day",
-            "5/s/s",
-            "4294967296/s",
-        ] {
+        for bad in ["", "5", "/s", "0/s", "+5/s", "-1/s", "5/day", "5/s/s", "4294967296/s"] {
             assert!(bad.parse::<Rate>().is_err(), "{bad}");
         }
     }

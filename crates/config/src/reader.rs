@@ -25,10 +25,7 @@ impl Reader {
     /// Over values that already know their origin.
     #[must_use]
     pub fn new(values: BTreeMap<String, (Value, Origin)>) -> Self {
-        Self {
-            values,
-            ..Self::default()
-        }
+        Self { values, ..Self::default() }
     }
 
     /// Over pairs of text, as flags give them.
@@ -62,18 +59,11 @@ impl Reader {
             self.origins.insert(key.to_owned(), origin.clone());
             return parsed.clone();
         }
-        let fault = if parsed.is_none() {
-            "is of the wrong type or form"
-        } else {
-            "is out of range"
-        };
+        let fault =
+            if parsed.is_none() { "is of the wrong type or form" } else { "is out of range" };
         self.findings.push(Finding {
             key: key.to_owned(),
-            value: Some(if T::SECRET {
-                HIDDEN.to_owned()
-            } else {
-                value.to_string()
-            }),
+            value: Some(if T::SECRET { HIDDEN.to_owned() } else { value.to_string() }),
             origin: origin.clone(),
             message: format!("{fault}, accepts {}", accepts::<T>(range)),
         });
@@ -107,17 +97,14 @@ impl Reader {
                 message: unknown(key, &self.known),
             });
         }
-        self.findings
-            .sort_by(|a, b| a.origin.place().cmp(&b.origin.place()));
+        self.findings.sort_by(|a, b| a.origin.place().cmp(&b.origin.place()));
         self.findings
     }
 }
 
 impl fmt::Debug for Reader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reader")
-            .field("keys", &self.values.keys())
-            .finish_non_exhaustive()
+        f.debug_struct("Reader").field("keys", &self.values.keys()).finish_non_exhaustive()
     }
 }
 
@@ -135,14 +122,7 @@ pub fn declare<T: Setting>(
         value if !T::SECRET || value == Value::Text(String::new()) => value,
         _ => Value::Text(HIDDEN.to_owned()),
     };
-    Key {
-        path,
-        default,
-        accepts: accepts::<T>(range),
-        change,
-        secret: T::SECRET,
-        doc,
-    }
+    Key { path, default, accepts: accepts::<T>(range), change, secret: T::SECRET, doc }
 }
 
 /// For [`settings!`](crate::settings!).
@@ -150,11 +130,7 @@ pub fn declare<T: Setting>(
 #[must_use]
 pub fn join(path: &str, name: &str) -> String {
     let name = name.strip_prefix("r#").unwrap_or(name);
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 const HIDDEN: &str = "***";
@@ -170,10 +146,7 @@ fn accepts<T: Setting>(range: Option<&dyn Range<T>>) -> String {
 
 fn unknown(key: &str, known: &BTreeSet<String>) -> String {
     let below = format!("{key}.");
-    let first = known
-        .range(below.clone()..)
-        .next()
-        .filter(|first| first.starts_with(&below));
+    let first = known.range(below.clone()..).next().filter(|first| first.starts_with(&below));
     if let Some(first) = first {
         return format!("is a table, with keys as {first}");
     }
@@ -214,11 +187,7 @@ mod tests {
 
     #[test]
     fn edits_are_counted() {
-        for (from, to, count) in [
-            ("", "abc", 3),
-            ("kitten", "sitting", 3),
-            ("same", "same", 0),
-        ] {
+        for (from, to, count) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0)] {
             assert_eq!(edits(from, to), count, "{from} {to}");
         }
     }

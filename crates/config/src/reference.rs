@@ -120,10 +120,7 @@ sql = ""
 
     #[test]
     fn a_secret_default_is_neither_shown_nor_replaced() {
-        let inner = Inner {
-            sql: Secret::new("hunter2"),
-            ..Inner::default()
-        };
+        let inner = Inner { sql: Secret::new("hunter2"), ..Inner::default() };
         let text = reference(&inner);
         assert!(!text.contains("hunter2"));
         assert_eq!(through(&text, &inner), inner);
@@ -154,12 +151,9 @@ sql = ""
     }
 
     fn through<S: Settings>(text: &str, defaults: &S) -> S {
-        load(
-            defaults,
-            Layers::new().with(TomlSource::new("reference", text.into())),
-        )
-        .unwrap()
-        .settings
+        load(defaults, Layers::new().with(TomlSource::new("reference", text.into())))
+            .unwrap()
+            .settings
     }
 
     proptest! {

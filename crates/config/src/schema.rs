@@ -44,10 +44,7 @@ impl Table {
     }
 
     fn into_json(mut self) -> Json {
-        let tables = self
-            .tables
-            .into_iter()
-            .map(|(name, table)| (name, table.into_json()));
+        let tables = self.tables.into_iter().map(|(name, table)| (name, table.into_json()));
         self.properties.extend(tables);
         json!({"type": "object", "additionalProperties": false, "properties": self.properties})
     }
@@ -108,9 +105,7 @@ mod tests {
         assert_eq!(inner["additionalProperties"], false);
         assert_eq!(inner["properties"]["count"]["type"], "integer");
         assert_eq!(inner["properties"]["count"]["default"], 5);
-        let description = inner["properties"]["count"]["description"]
-            .as_str()
-            .unwrap();
+        let description = inner["properties"]["count"]["description"].as_str().unwrap();
         assert!(
             description.contains("How many.") && description.contains("1 to 9"),
             "{description}"

@@ -121,11 +121,7 @@ mod tests {
         assert_eq!(paths, ["mode", "first.wait", "second.wait"]);
         assert_eq!(keys[0].change, Change::Restart);
         assert_eq!(keys[2].default, Value::Text("7s".into()));
-        assert!(
-            keys[2].accepts.ends_with("1ms to 1m"),
-            "{}",
-            keys[2].accepts
-        );
+        assert!(keys[2].accepts.ends_with("1ms to 1m"), "{}", keys[2].accepts);
         assert_eq!(keys[2].doc, [" How long."]);
     }
 
@@ -141,28 +137,14 @@ mod tests {
 
     #[test]
     fn all_mistakes_are_told_at_once_with_what_is_accepted() {
-        let mut reader = Reader::from_text([
-            ("first.wait", "2m"),
-            ("mode", "maybe"),
-            ("frist.wait", "1s"),
-        ]);
+        let mut reader =
+            Reader::from_text([("first.wait", "2m"), ("mode", "maybe"), ("frist.wait", "1s")]);
         let outer = Outer::default().read("", &mut reader);
         assert_eq!(outer, Outer::default());
         let findings: Vec<_> = reader.finish().iter().map(ToString::to_string).collect();
         assert_eq!(findings.len(), 3, "{findings:?}");
-        assert!(
-            findings.iter().any(|f| f.contains("1ms to 1m")),
-            "{findings:?}"
-        );
-        assert!(
-            findings.iter().any(|f| f.contains("on, off")),
-            "{findings:?}"
-        );
-        assert!(
-            findings
-                .iter()
-                .any(|f| f.contains("did you mean first.wait?")),
-            "{findings:?}"
-        );
+        assert!(findings.iter().any(|f| f.contains("1ms to 1m")), "{findings:?}");
+        assert!(findings.iter().any(|f| f.contains("on, off")), "{findings:?}");
+        assert!(findings.iter().any(|f| f.contains("did you mean first.wait?")), "{findings:?}");
     }
 }

@@ -100,7 +100,8 @@ impl Problem {
 
     /// The headers that belong to the problem: its own, and `Retry-After`.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
-        let retry_after = self.retry_after_secs().map(|secs| (http::header::RETRY_AFTER, secs.into()));
+        let retry_after =
+            self.retry_after_secs().map(|secs| (http::header::RETRY_AFTER, secs.into()));
         self.headers.iter().cloned().chain(retry_after)
     }
 
@@ -192,8 +193,7 @@ mod tests {
     #[test]
     fn waiting_is_rounded_up_and_never_zero() {
         for (wait, secs) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (60_000, 60)] {
-            let problem =
-                Problem::new(&types::OVERLOADED).retry_after(Duration::from_millis(wait));
+            let problem = Problem::new(&types::OVERLOADED).retry_after(Duration::from_millis(wait));
             assert_eq!(problem.retry_after_secs(), Some(secs), "{wait} ms");
             assert!(problem.headers().any(|(name, value)| name == "retry-after" && value == secs));
         }

@@ -1,5 +1,7 @@
 use std::{error::Error, fmt};
 
+use http::{HeaderName, HeaderValue};
+
 use crate::{Problem, types};
 
 /// Any cause.
@@ -47,6 +49,15 @@ impl Rejection {
     #[must_use]
     pub fn during(mut self, operation: &'static str) -> Self {
         self.0.operation.get_or_insert(operation);
+        self
+    }
+
+    /// Adds a response header, as [`Problem::header`] does.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        let mut parts = *self.0;
+        parts.problem = parts.problem.header(name, value);
+        self.0 = Box::new(parts);
         self
     }
 

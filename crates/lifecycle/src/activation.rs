@@ -45,10 +45,7 @@ pub fn activated(
     if pid != std::process::id().to_string() {
         return Ok(Vec::new());
     }
-    let number = count
-        .parse()
-        .ok()
-        .filter(|number| (0..=MOST).contains(number));
+    let number = count.parse().ok().filter(|number| (0..=MOST).contains(number));
     let number: i32 = number.ok_or_else(|| ActivationError::Count(count.to_owned()))?;
     let mut names = names.unwrap_or_default().split(':');
     (FIRST..FIRST + number)
@@ -72,10 +69,7 @@ fn duplicate(number: i32) -> io::Result<TcpListener> {
 
 #[cfg(not(target_os = "linux"))]
 fn duplicate(_number: i32) -> io::Result<TcpListener> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "socket activation needs Linux",
-    ))
+    Err(io::Error::new(io::ErrorKind::Unsupported, "socket activation needs Linux"))
 }
 
 #[cfg(all(test, target_os = "linux"))]

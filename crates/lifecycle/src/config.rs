@@ -45,10 +45,7 @@ mod tests {
     #[test]
     fn notice_leaves_most_of_the_drain_to_the_connections() {
         assert_eq!(LifecycleConfig::default().notice(), Duration::from_secs(1));
-        let short = LifecycleConfig {
-            drain: SHORTEST,
-            ..LifecycleConfig::default()
-        };
+        let short = LifecycleConfig { drain: SHORTEST, ..LifecycleConfig::default() };
         assert_eq!(short.notice(), Duration::from_millis(100));
     }
 }

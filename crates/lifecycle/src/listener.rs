@@ -92,11 +92,7 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, BindError> {
 }
 
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
@@ -111,10 +107,7 @@ pub(crate) fn adopt(fd: OwnedFd) -> io::Result<TcpListener> {
     // Apple's systems do not tell; there accepting fails.
     #[cfg(not(target_vendor = "apple"))]
     if !rustix::net::sockopt::socket_acceptconn(&fd)? {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "not a listening socket",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a listening socket"));
     }
     let listener = TcpListener::from(fd);
     // Fails on what listens but not on TCP.
@@ -134,10 +127,7 @@ mod tests {
         let error = bind(address).unwrap_err();
         assert!(matches!(error, BindError::InUse { .. }), "{error:?}");
         let message = error.to_string();
-        assert!(
-            message.contains(&address.to_string()) && message.contains("choose"),
-            "{message}"
-        );
+        assert!(message.contains(&address.to_string()) && message.contains("choose"), "{message}");
     }
 
     #[test]
@@ -151,10 +141,7 @@ mod tests {
     fn a_reserved_port_is_told_apart() {
         let address = "127.0.0.1:80".parse().unwrap();
         let error = BindError::new(address, io::ErrorKind::PermissionDenied.into());
-        assert!(
-            error.to_string().contains("CAP_NET_BIND_SERVICE"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("CAP_NET_BIND_SERVICE"), "{error}");
         assert_eq!(error.address(), address);
     }
 }

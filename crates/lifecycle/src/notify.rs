@@ -37,10 +37,7 @@ impl Notifier {
             [b'@', name @ ..] => abstract_address(name)?,
             [b'/', ..] => SocketAddr::from_pathname(name)?,
             _ => {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidInput,
-                    "not a path or @name",
-                ));
+                return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a path or @name"));
             }
         };
         let socket = UnixDatagram::unbound()?;
@@ -83,10 +80,7 @@ fn abstract_address(name: &[u8]) -> io::Result<SocketAddr> {
 
 #[cfg(not(target_os = "linux"))]
 fn abstract_address(_name: &[u8]) -> io::Result<SocketAddr> {
-    Err(io::Error::new(
-        io::ErrorKind::Unsupported,
-        "abstract socket names exist on Linux only",
-    ))
+    Err(io::Error::new(io::ErrorKind::Unsupported, "abstract socket names exist on Linux only"))
 }
 
 #[cfg(test)]

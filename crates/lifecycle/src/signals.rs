@@ -79,11 +79,7 @@ mod tests {
     async fn the_first_drains_the_second_stops_and_hangup_reloads() {
         let mut signals = Signals::install().unwrap();
         let mut seen = Vec::new();
-        for signal in [
-            process::Signal::HUP,
-            process::Signal::TERM,
-            process::Signal::INT,
-        ] {
+        for signal in [process::Signal::HUP, process::Signal::TERM, process::Signal::INT] {
             kill_process(getpid(), signal).unwrap();
             seen.push(signals.next().await);
         }

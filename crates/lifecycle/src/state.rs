@@ -85,10 +85,7 @@ impl Readiness {
     pub async fn wait_for(&self, state: State) -> State {
         let mut changes = self.0.changes.subscribe();
         // The sender lives as long as `self`, so the error cannot happen.
-        changes
-            .wait_for(|now| *now >= state)
-            .await
-            .map_or(State::Stopped, |now| *now)
+        changes.wait_for(|now| *now >= state).await.map_or(State::Stopped, |now| *now)
     }
 }
 

@@ -57,6 +57,7 @@ use std::{
 
 use gabion_clock::Instant;
 
+pub(crate) use self::metrics::describe;
 pub use self::{
     aimd::{Aimd, AimdConfig},
     controller::{Controller, Fixed, Outcome},
@@ -141,7 +142,14 @@ impl Admission {
     /// Takes the state of the budgets; to be called every 100 ms.
     pub fn tick(&self, pressure: Pressure) {
         let mut fractions = self.fractions();
+        let before = fractions.by_group();
         fractions.step(pressure);
+        if self.mode() == AdmissionMode::Enforce {
+            let after = fractions.by_group();
+            for (group, counter) in self.metrics.sheds().iter().enumerate() {
+                counter.increment(u64::from(before[group] == 1.0 && after[group] < 1.0));
+            }
+        }
         for (gate, fraction) in self.gates.iter().zip(fractions.by_class()) {
             gate.set(fraction);
         }

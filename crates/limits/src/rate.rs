@@ -9,7 +9,7 @@
 
 mod charge;
 mod config;
-#[cfg(feature = "conformance")]
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod fields;
 mod memory;

@@ -79,14 +79,14 @@ impl RouteMetrics {
 }
 
 /// The statuses told one by one; behind them the classes that take the rest.
-const STATUSES: [u16; 23] = [
+const STATUSES: [u16; 24] = [
     200, 201, 202, 204, 304, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 421, 422, 429, 431,
-    500, 501, 503, 504,
+    499, 500, 501, 503, 504,
 ];
 const LABELS: [&str; STATUSES.len() + 6] = [
     "200", "201", "202", "204", "304", "400", "401", "403", "404", "405", "408", "409", "413",
-    "414", "415", "421", "422", "429", "431", "500", "501", "503", "504", "1xx", "2xx", "3xx",
-    "4xx", "5xx", "other",
+    "414", "415", "421", "422", "429", "431", "499", "500", "501", "503", "504", "1xx", "2xx",
+    "3xx", "4xx", "5xx", "other",
 ];
 
 /// The place in [`LABELS`] of each status from 0 to 599.

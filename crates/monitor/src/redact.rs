@@ -73,23 +73,36 @@ struct Secret {
 fn secret(word: &str, behind: &str) -> Option<Secret> {
     // A web token is at least two base64url parts, the first of which begins a JSON object.
     let web = word.find("eyJ").filter(|start| word[*start..].contains('.'));
-    if let Some(start) = web.into_iter().chain(word.find("grt.")).min() {
-        return Some(Secret { start, end: word.len(), mask: MASK });
-    }
+    let token = web.into_iter().chain(word.find("grt.")).min();
+    let end = word.len() + credentials(word, behind).unwrap_or_default();
+    // What lies before credentials may be a line break; one plain space stands for it.
+    let (start, mask) = token.map_or((word.len(), " ***"), |start| (start, MASK));
+    (start < end).then_some(Secret { start, end, mask })
+}
+
+/// The length of what follows the word `bearer`, with the space between.
+fn credentials(word: &str, behind: &str) -> Option<usize> {
     if !ends_with_bearer(word) {
         return None;
     }
-    let credentials = behind.trim_start();
-    let space = behind.len() - credentials.len();
     let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
-    let length = credentials.find(ends).unwrap_or(credentials.len());
-    // Of two such words in a row the second is the one with the credentials.
-    if space == 0 || length == 0 || ends_with_bearer(&credentials[..length]) {
-        return None;
+    let mut length = 0;
+    loop {
+        let rest = &behind[length..];
+        let text = rest.trim_start();
+        let space = rest.len() - text.len();
+        let credentials = &text[..text.find(ends).unwrap_or(text.len())];
+        // Of two such words in a row the second is the one with the credentials.
+        let again = length == 0 && credentials.eq_ignore_ascii_case("bearer");
+        if space == 0 || credentials.is_empty() || again {
+            return (length > 0).then_some(length);
+        }
+        length += space + credentials.len();
+        // Credentials may end like the word, and the word may be glued to something.
+        if !ends_with_bearer(credentials) {
+            return Some(length);
+        }
     }
-    // What lies between may be a line break; one plain space stands for it.
-    let end = word.len() + space + length;
-    Some(Secret { start: word.len(), end, mask: " ***" })
 }
 
 fn ends_with_bearer(word: &str) -> bool {
@@ -133,6 +146,19 @@ mod tests {
         assert_eq!(redact("Bearer ab\u{0}cd\u{7}"), "Bearer ***");
         assert_eq!(redact("no bearer"), "no bearer");
         assert_eq!(redact("bearer Bearer abc"), "bearer Bearer ***");
+    }
+
+    #[test]
+    fn a_token_that_ends_in_bearer_does_not_hide_what_follows() {
+        assert_eq!(redact("eyJ.Bearer s3cr3t x"), "*** x");
+        assert_eq!(redact("grt.bearer s3cr3t"), "***");
+        assert_eq!(redact("eyJ.Bearer Bearer s3cr3t"), "*** Bearer ***");
+    }
+
+    #[test]
+    fn credentials_that_end_in_bearer_are_masked_with_what_follows() {
+        assert_eq!(redact("Bearer s3cr3tbearer"), "Bearer ***");
+        assert_eq!(redact("Bearer a/bearer s3cr3t x"), "Bearer *** x");
     }
 
     #[test]

@@ -5,24 +5,25 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use gabion_auth::{
-    AccountState, AccountWatch, Accounts, Roles, StoreError, UserStore, Username,
-};
+use gabion_auth::{AccountState, AccountWatch, Accounts, Roles, StoreError, UserStore, Username};
 use gabion_cache::{Cache, CacheConfig, CacheSnapshot, LoadError, Loaded};
-use gabion_clock::Clock;
+use gabion_clock::{Clock, Instant};
 use gabion_sql::Sql;
+
+use crate::listen::CoarseClock;
 
 /// The cached look-up of accounts. Clones share it.
 #[derive(Clone)]
 pub struct CachedAccounts {
     cache: Arc<AccountCache>,
     sql: Sql,
-    clock: Arc<dyn Clock>,
+    clock: CoarseClock,
     /// Whether another process may change accounts: then nothing is remembered.
     shared: Arc<AtomicBool>,
 }
 
-type AccountCache = Cache<Username, AccountState, Arc<StoreError>, fn(&Username, &AccountState) -> u64>;
+type AccountCache =
+    Cache<Username, AccountState, Arc<StoreError>, fn(&Username, &AccountState) -> u64>;
 
 /// What an entry takes beside its texts.
 const OVERHEAD: u64 = 160;
@@ -35,7 +36,7 @@ fn weigh(name: &Username, state: &AccountState) -> u64 {
 impl CachedAccounts {
     /// A cache of the size in `config` over `sql`.
     #[must_use]
-    pub fn new(config: &CacheConfig, sql: Sql, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(config: &CacheConfig, sql: Sql, clock: CoarseClock) -> Self {
         let weigher: fn(&Username, &AccountState) -> u64 = weigh;
         let cache = Arc::new(Cache::with_weigher("accounts", config, weigher));
         Self { cache, sql, clock, shared: Arc::default() }
@@ -57,6 +58,18 @@ impl CachedAccounts {
         self.cache.snapshot()
     }
 
+    async fn load(
+        &self,
+        username: &Username,
+        now: Instant,
+    ) -> Result<Option<AccountState>, StoreError> {
+        let load = async { Ok(Loaded::from(self.read(username).await.map_err(Arc::new)?)) };
+        self.cache.get_or_load(username, now, load).await.map_err(|error| match error {
+            LoadError::Failed(error) => StoreError(Box::new(Shared(error))),
+            other => StoreError(other.to_string().into()),
+        })
+    }
+
     async fn read(&self, username: &Username) -> Result<Option<AccountState>, StoreError> {
         let account = self.sql.find(username).await?;
         Ok(account.map(|account| AccountState { roles: account.roles, enabled: account.enabled }))
@@ -65,18 +78,15 @@ impl CachedAccounts {
 
 impl Accounts for CachedAccounts {
     async fn account(&self, username: &Username) -> Result<Option<AccountState>, StoreError> {
+        // Boxed: the future of a query is large, and every request would carry room for it.
         if self.shared.load(Ordering::SeqCst) {
-            return self.read(username).await;
+            return Box::pin(self.read(username)).await;
         }
         let now = self.clock.now();
-        if let Some(state) = self.cache.get(username, now) {
-            return Ok(Some(state));
+        match self.cache.get(username, now) {
+            Some(state) => Ok(Some(state)),
+            None => Box::pin(self.load(username, now)).await,
         }
-        let load = async { Ok(Loaded::from(self.read(username).await.map_err(Arc::new)?)) };
-        self.cache.get_or_load(username, now, load).await.map_err(|error| match error {
-            LoadError::Failed(error) => StoreError(Box::new(Shared(error))),
-            other => StoreError(other.to_string().into()),
-        })
     }
 }
 

@@ -72,7 +72,8 @@ fn random_password() -> Secret {
 
 fn read_password(file: &Path) -> Result<Secret, BootstrapError> {
     // The same bounds as for a configuration file; the text is no TOML and is never parsed.
-    let text = TomlSource::read(file).map_err(|finding| BootstrapError::File(finding.to_string()))?;
+    let text =
+        TomlSource::read(file).map_err(|finding| BootstrapError::File(finding.to_string()))?;
     Ok(Secret::new(text.text().trim_end_matches(['\r', '\n'])))
 }
 

@@ -15,12 +15,13 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use gabion_errors::BoxError;
+use gabion_auth::{CreateUserError, UpdateUserError};
+use gabion_errors::{BoxError, FieldError};
 use http::Method;
 use serde_json::Value;
 
-pub(crate) use self::serve::greet;
 use self::output::{complain, say};
+pub(crate) use self::serve::greet;
 use crate::{
     config::{ConfigError, Sources},
     control::{ControlError, ask},
@@ -201,6 +202,30 @@ impl From<ControlError> for Failure {
     }
 }
 
+/// Each fault on a line of its own, as the running server tells them.
+fn faults(error: impl std::error::Error, faults: &[FieldError]) -> Failure {
+    let lines = faults.iter().map(|fault| format!("\n  {} {}", fault.pointer, fault.detail));
+    Failure::usage(format!("{error}{}", lines.collect::<String>()))
+}
+
+impl From<CreateUserError> for Failure {
+    fn from(error: CreateUserError) -> Self {
+        match &error {
+            CreateUserError::Invalid(list) => faults(&error, list),
+            _ => Self::new(error),
+        }
+    }
+}
+
+impl From<UpdateUserError> for Failure {
+    fn from(error: UpdateUserError) -> Self {
+        match &error {
+            UpdateUserError::Invalid(list) => faults(&error, list),
+            _ => Self::new(error),
+        }
+    }
+}
+
 macro_rules! failures {
     ($($error:ty),*) => {$(
         impl From<$error> for Failure {
@@ -214,9 +239,7 @@ macro_rules! failures {
 failures!(
     std::io::Error,
     crate::data_dir::DataDirError,
-    gabion_auth::CreateUserError,
     gabion_auth::StoreError,
-    gabion_auth::UpdateUserError,
     gabion_config::HistoryError,
     gabion_sql::OpenError,
     gabion_sql::backup::BackupError
@@ -279,7 +302,10 @@ async fn restart(context: &Context) -> Result<(), Failure> {
     if context.json {
         say(&answer.to_string());
     } else {
-        say(&format!("generation {} is starting; follow it with: gabion status", answer["generation"]));
+        say(&format!(
+            "generation {} is starting; follow it with: gabion status",
+            answer["generation"]
+        ));
     }
     Ok(())
 }

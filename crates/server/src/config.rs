@@ -7,7 +7,7 @@ use std::{
 
 use gabion_clock::{Clock, SystemClock};
 use gabion_config::{
-    Changed, Digest, EnvSource, Entry, Finding, FlagSource, History, HistoryError, Layers, Live,
+    Changed, Digest, Entry, EnvSource, Finding, FlagSource, History, HistoryError, Layers, Live,
     Loaded, Origin, TomlSource, Version, diff, load,
 };
 use gabion_errors::{FieldError, Problem, ToProblem, types};
@@ -120,11 +120,22 @@ impl ToProblem for ConfigError {
 pub fn findings_problem(findings: &[Finding]) -> Problem {
     let errors = findings.iter().map(|finding| {
         let pointer = format!("/{}", finding.key.replace('.', "/"));
-        FieldError::new(pointer, "config", finding.to_string())
+        FieldError::new(pointer, "config", without_folder(finding).to_string())
     });
     Problem::new(&types::INVALID_BODY)
         .detail("the configuration has mistakes; nothing has changed")
         .errors(errors.collect())
+}
+
+/// The same, naming a file without the folder that it lies in, which is the machine's affair.
+fn without_folder(finding: &Finding) -> Finding {
+    let mut finding = finding.clone();
+    if let Origin::File { file, .. } = &mut finding.origin
+        && let Some(name) = Path::new(&**file).file_name()
+    {
+        *file = name.to_string_lossy().into();
+    }
+    finding
 }
 
 /// A configuration that was taken.
@@ -159,8 +170,9 @@ impl ConfigKeeper {
     /// Every mistake at once, or what keeps the history from being read.
     pub fn open(sources: Sources, folder: &Path, clock: SystemClock) -> Result<Self, ConfigError> {
         let history = History::open(folder)?;
-        let (text, loaded) = read(&sources, &history)?;
+        let Read { text, loaded, holds } = read(&sources, &history)?;
         let version = history.record(&text, "start", clock.unix())?;
+        holds.note(&history, version)?;
         let live = Arc::new(Live::new(loaded.settings));
         let current = Mutex::new(Current { version, entries: loaded.entries.into() });
         Ok(Self { sources, history, clock, live, current })
@@ -212,8 +224,7 @@ impl ConfigKeeper {
     ///
     /// Every mistake at once; nothing has changed then.
     pub async fn reload(&self, author: &str) -> Result<Accepted, ConfigError> {
-        let (text, loaded) = read(&self.sources, &self.history)?;
-        self.take(&text, loaded, author)
+        self.take(read(&self.sources, &self.history)?, author)
     }
 
     /// Takes an earlier version: the one before, or the one named. It holds across restarts until
@@ -241,20 +252,19 @@ impl ConfigKeeper {
             .sources
             .load_text(&format!("version {version}"), &text)
             .map_err(ConfigError::Findings)?;
-        let accepted = self.take(&text, loaded, author)?;
-        activate(&self.history, &self.sources, accepted.version)?;
-        Ok(accepted)
+        let holds = Holds::instead(&self.sources)?;
+        self.take(Read { text, loaded, holds }, author)
     }
 
     fn take(
         &self,
-        text: &str,
-        loaded: Loaded<ServerSettings>,
+        Read { text, loaded, holds }: Read,
         author: &str,
     ) -> Result<Accepted, ConfigError> {
         // One change at a time, from the record to the last subscriber.
         let mut current = self.lock();
-        let version = self.history.record(text, author, self.clock.unix())?;
+        let version = self.history.record(&text, author, self.clock.unix())?;
+        holds.note(&self.history, version)?;
         let changed = diff(&current.entries, &loaded.entries);
         *current = Current { version, entries: loaded.entries.into() };
         self.live.swap(loaded.settings);
@@ -268,25 +278,52 @@ impl ConfigKeeper {
     }
 }
 
+/// A configuration that was read and has no mistakes.
+struct Read {
+    text: String,
+    loaded: Loaded<ServerSettings>,
+    holds: Holds,
+}
+
+/// How long a configuration holds.
+enum Holds {
+    /// As long as the file says so.
+    AsFile,
+    /// It was applied before, and nothing has changed about that.
+    AsBefore,
+    /// In place of the file, until that no longer has this digest.
+    Instead(Option<Digest>),
+}
+
+impl Holds {
+    /// In place of the file as it is now.
+    fn instead(sources: &Sources) -> Result<Self, ConfigError> {
+        let (text, _) = sources.read().map_err(ConfigError::Findings)?;
+        Ok(Self::Instead(text.as_deref().map(Digest::of)))
+    }
+
+    fn note(&self, history: &History, version: u64) -> Result<(), HistoryError> {
+        match self {
+            // The file has changed: what held in its place is over, also if it changes back.
+            Self::AsFile => history.clear_active(),
+            Self::AsBefore => Ok(()),
+            Self::Instead(file) => history.set_active(version, *file),
+        }
+    }
+}
+
 /// Reads what holds: an applied version if the file has not changed since, else the file.
-fn read(
-    sources: &Sources,
-    history: &History,
-) -> Result<(String, Loaded<ServerSettings>), ConfigError> {
+fn read(sources: &Sources, history: &History) -> Result<Read, ConfigError> {
     let (text, layers) = sources.read().map_err(ConfigError::Findings)?;
     if let Some(version) = history.active(text.as_deref())? {
         let text = history.text(version)?;
         let loaded = sources.load_text(&format!("version {version}"), &text);
-        return Ok((text, loaded.map_err(ConfigError::Findings)?));
+        let loaded = loaded.map_err(ConfigError::Findings)?;
+        return Ok(Read { text, loaded, holds: Holds::AsBefore });
     }
     let loaded = load(&ServerSettings::default(), sources.layers(layers)).and_then(checked);
-    Ok((text.unwrap_or_default(), loaded.map_err(ConfigError::Findings)?))
-}
-
-/// Lets `version` hold until the file changes.
-fn activate(history: &History, sources: &Sources, version: u64) -> Result<(), ConfigError> {
-    let (text, _) = sources.read().map_err(ConfigError::Findings)?;
-    Ok(history.set_active(version, text.as_deref().map(Digest::of))?)
+    let loaded = loaded.map_err(ConfigError::Findings)?;
+    Ok(Read { text: text.unwrap_or_default(), loaded, holds: Holds::AsFile })
 }
 
 /// Takes `text` as the new configuration without a running server: it is checked, recorded, and holds
@@ -305,6 +342,6 @@ pub fn apply(
     sources.load_text(name, text).map_err(ConfigError::Findings)?;
     let history = History::open(folder)?;
     let version = history.record(text, author, SystemClock::new().unix())?;
-    activate(&history, sources, version)?;
+    Holds::instead(sources)?.note(&history, version)?;
     Ok(version)
 }

@@ -126,8 +126,9 @@ pub async fn ask(
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ControlError::NotRunning,
         _ => broken(error.into()),
     })?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(e.into()))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|e| broken(e.into()))?;
     let driven = tokio::spawn(connection);
     let mut request = Request::builder().method(method).uri(path).header(header::HOST, "localhost");
     if body.is_some() {
@@ -137,7 +138,8 @@ pub async fn ask(
     let request = request.body(Full::new(bytes)).map_err(|e| broken(e.into()))?;
     let response = sender.send_request(request).await.map_err(|e| broken(e.into()))?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(broken)?;
+    let body =
+        Limited::new(response.into_body(), LARGEST_ANSWER).collect().await.map_err(broken)?;
     drop(sender);
     driven.abort();
     let bytes = body.to_bytes();

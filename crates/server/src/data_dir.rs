@@ -70,7 +70,12 @@ impl DataDir {
 
     fn lock_file(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true).mode(0o600).open(self.0.join("server.lock"))
+        options
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .mode(0o600)
+            .open(self.0.join("server.lock"))
     }
 
     /// The folder itself.

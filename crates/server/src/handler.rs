@@ -41,7 +41,8 @@ impl Handler<RequestBody> for Endpoints {
                     BodyRule::Stream => Input { json: None, stream: Some(body) },
                     _ => {
                         let settings = self.app.settings.load_full();
-                        let json = json::read(exchange, body, &settings.limits.size).await?;
+                        let sizes = &settings.limits.size;
+                        let json = Box::pin(json::read(exchange, body, sizes)).await?;
                         Input { json, stream: None }
                     }
                 };

@@ -7,6 +7,6 @@ mod watch;
 
 pub use self::{
     serve::{Answer, Entrance, connection, serve},
-    sweeper::Sweeper,
+    sweeper::{CoarseClock, Sweeper},
     watch::Watch,
 };

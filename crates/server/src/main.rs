@@ -7,9 +7,8 @@ use gabion_server::cli::{self, Surroundings};
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn main() -> ExitCode {
     let environment = std::env::vars_os();
-    let environment = environment.filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    });
+    let environment = environment
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     cli::run(Surroundings {
         arguments: std::env::args_os().collect(),
         environment: environment.collect(),

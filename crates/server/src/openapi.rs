@@ -95,9 +95,7 @@ fn tag(path: &str) -> &str {
 }
 
 fn request_body(rule: BodyRule) -> Option<Value> {
-    let json_body = |schema: Schema, required: bool| {
-        json!({"required": required, "content": {"application/json": {"schema": schema()}}})
-    };
+    let json_body = |schema: Schema, required: bool| json!({"required": required, "content": {"application/json": {"schema": schema()}}});
     match rule {
         BodyRule::Empty => None,
         BodyRule::Json(schema) => Some(json_body(schema, true)),
@@ -253,7 +251,8 @@ fn problem_schema() -> Value {
 }
 
 fn headers() -> Value {
-    let header = |description: &str, schema: Value| json!({"description": description, "schema": schema});
+    let header =
+        |description: &str, schema: Value| json!({"description": description, "schema": schema});
     let text = || json!({"type": "string"});
     json!({
         "X-Request-Id": header("The request's name in the log; a valid incoming one is kept.", text()),

@@ -17,7 +17,7 @@ use std::{future::Future, pin::Pin};
 use bytes::Bytes;
 use gabion_errors::{FieldError, Problem, Rejection, types};
 use gabion_tower::{Answer, Exchange, RouteContract};
-use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use utoipa::PartialSchema;
@@ -102,6 +102,7 @@ pub fn is_administrative(contract: &RouteContract) -> bool {
         || contract.path.starts_with("/api/admin/")
 }
 
+const FIELDS: usize = 12;
 const ADMIN: &[&str] = &["admin"];
 const MONITOR: &[&str] = &["monitor", "admin"];
 const JSON: &str = "application/json";
@@ -118,7 +119,7 @@ const fn answers<T: PartialSchema>(status: StatusCode) -> Answer {
 
 const NO_CONTENT: Answer = Answer { status: StatusCode::NO_CONTENT, media: "", schema: None };
 
-const fn text(media: &'static str) -> Answer {
+const fn media(media: &'static str) -> Answer {
     Answer { status: StatusCode::OK, media, schema: None }
 }
 
@@ -130,6 +131,8 @@ fn json(status: StatusCode, value: &impl Serialize) -> Reply {
 fn reply(status: StatusCode, media: &'static str, bytes: Bytes) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::from(bytes));
     *response.status_mut() = status;
+    // Room for the fields of every response, so that the map does not grow twice.
+    *response.headers_mut() = HeaderMap::with_capacity(FIELDS);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
     response
 }

@@ -2,7 +2,7 @@
 
 use std::{
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -12,7 +12,8 @@ use gabion_clock::{Clock, SystemClock};
 use gabion_config::Secret;
 use gabion_errors::BoxError;
 use gabion_lifecycle::{
-    Acceptor, Drain, Handover, Inherited, Notifier, Outcome, Readiness, Signal, Signals, State, bind,
+    Acceptor, Drain, Handover, Inherited, Notifier, Outcome, Readiness, Signal, Signals, State,
+    bind,
 };
 use gabion_limits::{
     ConnectionTable, HostRule,
@@ -22,6 +23,7 @@ use gabion_limits::{
 use gabion_monitor::Resources;
 use gabion_sql::Sql;
 use gabion_tower::guards::AuthenticateGuard;
+use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use crate::{
@@ -116,12 +118,15 @@ pub async fn run(start: Start) -> Result<(), RunError> {
 struct Prepared {
     app: Arc<App>,
     sql: Sql,
+    sweeper: Arc<Sweeper>,
     drain: Drain,
     notifier: Arc<Notifier>,
     listeners: Listeners,
     data_dir: DataDir,
     lock: Option<DataLock>,
     file: Option<PathBuf>,
+    /// The file's text before it was read: what has changed since then is a change too.
+    seen: Option<String>,
     print_ready: bool,
     first: Option<(String, Secret)>,
 }
@@ -137,6 +142,8 @@ async fn prepare(
     mut inherited: Option<&mut Inherited>,
 ) -> Result<Prepared, RunError> {
     let begun = clock.now();
+    let file = start.sources.file.clone();
+    let seen = text(file.as_deref());
     // Once without the history, to learn where the history is.
     let loaded = start.sources.load().map_err(ConfigError::Findings)?;
     let data_dir = DataDir::at(&loaded.settings.server.data_dir);
@@ -162,7 +169,9 @@ async fn prepare(
     let observatory = Arc::new(Observatory::new(clock, &mut resources));
     let cores = observatory.latest().sample.cores.floor().max(1.0) as usize;
     let shared_clock: Arc<dyn Clock> = Arc::new(clock);
-    let accounts = CachedAccounts::new(&settings.cache, sql.clone(), Arc::clone(&shared_clock));
+    let sweeper = Arc::new(Sweeper::new());
+    let coarse = sweeper.clock(clock);
+    let accounts = CachedAccounts::new(&settings.cache, sql.clone(), coarse);
     let audit = AuditTrail::new();
     let store = Arc::new(sql.clone());
     let identity = Identity::new(store, Arc::clone(&keys), &settings.auth, cores, shared_clock)
@@ -178,13 +187,8 @@ async fn prepare(
     let notifier = Arc::new(notifier);
     let generation = inherited.as_ref().map_or(1, |inherited| inherited.generation);
     let handover = Handover::of_generation(generation, data_dir.handover_socket());
-    let restarter = Restarter::new(
-        handover,
-        start.launch.clone(),
-        drain.clone(),
-        Arc::clone(&notifier),
-        clock,
-    );
+    let restarter =
+        Restarter::new(handover, start.launch.clone(), drain.clone(), Arc::clone(&notifier), clock);
     let backups = data_dir.backups(&settings.backup.dir);
     let backups = BackupKeeper::new(backups, sql.clone(), Arc::clone(&config), clock);
     let admission = Admission::new(Fixed(IN_FLIGHT), settings.limits.admission.mode);
@@ -210,16 +214,17 @@ async fn prepare(
         dispatcher: OnceLock::new(),
         own: own.clone(),
     });
-    let file = start.sources.file.clone();
     Ok(Prepared {
         app,
         sql,
+        sweeper,
         drain,
         notifier,
         listeners,
         data_dir,
         lock,
         file,
+        seen,
         print_ready: start.print_ready,
         first,
     })
@@ -255,12 +260,11 @@ impl Listeners {
 
 impl Prepared {
     async fn serve(self, inherited: Option<Inherited>, signals: Signals) -> Result<(), RunError> {
-        let Self { app, listeners, drain, .. } = &self;
+        let Self { app, listeners, drain, sweeper, .. } = &self;
         let settings = app.settings.load_full();
-        let sweeper = Arc::new(Sweeper::new());
         let entrance = Entrance {
             table: Arc::clone(&app.connections),
-            sweeper: Arc::clone(&sweeper),
+            sweeper: Arc::clone(sweeper),
             drain: drain.clone(),
             settings: Arc::clone(&app.settings),
         };
@@ -295,7 +299,7 @@ impl Prepared {
 
         app.restarter.hold(listeners.copies().map_err(failed)?);
         self.follow_settings();
-        let background = self.background(&sweeper);
+        let background = self.background();
         app.observatory.ping_once(&self.sql).await;
 
         let gone = match inherited {
@@ -308,10 +312,10 @@ impl Prepared {
         };
         let control = ControlSocket::bind(&self.data_dir.control_socket()).map_err(failed)?;
         let control = tokio::spawn(control.serve(entrance.clone(), local));
-        let copy = |listener: &TcpListener| {
-            listener.try_clone().and_then(Acceptor::new).map_err(failed)
-        };
-        let mut accepting = vec![tokio::spawn(serve(copy(&listeners.main)?, entrance.clone(), front))];
+        let copy =
+            |listener: &TcpListener| listener.try_clone().and_then(Acceptor::new).map_err(failed);
+        let mut accepting =
+            vec![tokio::spawn(serve(copy(&listeners.main)?, entrance.clone(), front))];
         if let (Some(listener), Some(admin)) = (&listeners.admin, admin) {
             accepting.push(tokio::spawn(serve(copy(listener)?, entrance, admin)));
         }
@@ -320,7 +324,7 @@ impl Prepared {
         self.announce();
         let succession = self.succeed(gone);
         let outcome = tokio::select! {
-            outcome = self.until_drained(signals, &sweeper) => outcome,
+            outcome = self.until_drained(signals, &mut accepting) => outcome,
             never = succession => match never {},
         };
         for task in accepting.into_iter().chain(background).chain([control]) {
@@ -362,12 +366,12 @@ impl Prepared {
         });
     }
 
-    fn background(&self, sweeper: &Arc<Sweeper>) -> Vec<tokio::task::JoinHandle<()>> {
+    fn background(&self) -> Vec<JoinHandle<()>> {
         let app = &self.app;
         let resources = Resources::new();
         vec![
             tokio::spawn({
-                let (sweeper, app) = (Arc::clone(sweeper), Arc::clone(app));
+                let (sweeper, app) = (Arc::clone(&self.sweeper), Arc::clone(app));
                 async move { sweeper.run(app.clock, &app.settings).await }
             }),
             tokio::spawn({
@@ -408,16 +412,26 @@ impl Prepared {
     }
 
     /// Follows signals and the configuration file until the drain is over.
-    async fn until_drained(&self, mut signals: Signals, sweeper: &Sweeper) -> Outcome {
+    async fn until_drained(
+        &self,
+        mut signals: Signals,
+        accepting: &mut [JoinHandle<()>],
+    ) -> Outcome {
         let mut file = self.file.clone().and_then(FileWatch::begin);
-        let mut seen = self.file_text();
+        let mut seen = self.seen.clone();
+        self.reload_if_changed(&mut seen).await;
         let draining = async {
             self.drain.begun().await;
             self.notifier.stopping();
-            sweeper.drain();
+            self.sweeper.drain();
             info!("draining");
-            let within = self.app.settings.load().lifecycle.drain;
-            self.drain.finished(within).await
+            let (begun, within) = (self.app.now(), self.app.settings.load().lifecycle.drain);
+            // Whoever is accepted until then is counted before the last one is waited for.
+            for task in accepting {
+                let _ = task.await;
+            }
+            let spent = self.app.now().saturating_since(begun);
+            self.drain.finished(within.saturating_sub(spent)).await
         };
         tokio::pin!(draining);
         loop {
@@ -437,19 +451,17 @@ impl Prepared {
                     Signal::Reload => self.reload("SIGHUP").await,
                     _ => return Outcome::Cut { connections: self.drain.open() },
                 },
-                () = changed => {
-                    let text = self.file_text();
-                    if text != seen {
-                        seen = text;
-                        self.reload("file").await;
-                    }
-                }
+                () = changed => self.reload_if_changed(&mut seen).await,
             }
         }
     }
 
-    fn file_text(&self) -> Option<String> {
-        std::fs::read_to_string(self.file.as_deref()?).ok()
+    async fn reload_if_changed(&self, seen: &mut Option<String>) {
+        let text = text(self.file.as_deref());
+        if text != *seen {
+            *seen = text;
+            self.reload("file").await;
+        }
     }
 
     async fn reload(&self, author: &str) {
@@ -473,6 +485,10 @@ impl Prepared {
         self.sql.close().await;
         drop(self.lock);
     }
+}
+
+fn text(file: Option<&Path>) -> Option<String> {
+    std::fs::read_to_string(file?).ok()
 }
 
 /// Two processes begin or cease to share the store.

@@ -131,7 +131,7 @@ impl ServerSettings {
     /// What is set but not honoured yet, for one warning each at the start.
     #[must_use]
     pub fn not_honoured(&self) -> Vec<&'static str> {
-        let tls = &self.server.tls;
+        let (tls, defaults) = (&self.server.tls, Self::default());
         [
             ("server.tls.cert_file", !tls.cert_file.is_empty()),
             ("server.tls.key_file", !tls.key_file.is_empty()),
@@ -139,6 +139,7 @@ impl ServerSettings {
             ("store.sql", !self.store.sql.is_empty()),
             ("store.redis", !self.store.redis.is_empty()),
             ("monitor.webhook", !self.monitor.webhook.is_empty()),
+            ("lifecycle.probation", self.lifecycle.probation != defaults.lifecycle.probation),
         ]
         .into_iter()
         .filter_map(|(key, set)| set.then_some(key))

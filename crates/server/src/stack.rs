@@ -8,11 +8,9 @@ use gabion_clock::SystemClock;
 use gabion_errors::BoxError;
 use gabion_limits::{Class, HostRule, InvalidCidr, InvalidHost, TrustedProxies};
 use gabion_tower::{
-    Answer, BodyRule, CacheRule, DeadlineRule, Guard, Peer, RateRule, RequestTime,
-    RouteContract, RouteError, RouteTable, Routes, Timing, Wall,
-    guards::{
-        AdmissionGuard, AuthorizeGuard, ClientGuard, HostGuard, RateGuard, SizeGuard,
-    },
+    Answer, BodyRule, CacheRule, DeadlineRule, Guard, Peer, RateRule, RequestTime, RouteContract,
+    RouteError, RouteTable, Routes, Timing, Wall,
+    guards::{AdmissionGuard, AuthorizeGuard, ClientGuard, HostGuard, RateGuard, SizeGuard},
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -64,9 +62,9 @@ pub fn stack<A: Guard>(
     let rates = || Arc::clone(&app.rates);
     let limits = &settings.limits.rate;
     let address = Arc::new(RateGuard::by_address("address", limits.address.build(), rates()));
-    let login =
-        Arc::new(RateGuard::only("login", RateRule::Login, limits.login.build(), rates()));
+    let login = Arc::new(RateGuard::only("login", RateRule::Login, limits.login.build(), rates()));
     let caller = Arc::new(RateGuard::by_caller("caller", limits.caller.build(), rates()));
+    let size = Arc::new(SizeGuard::new(settings.limits.size.clone()));
     let request_time = RequestTime::new(settings.limits.time.request);
 
     let guards = (
@@ -77,10 +75,7 @@ pub fn stack<A: Guard>(
         // A request for another host is not ours; hyper takes none and two of them.
         HostGuard::new(hosts),
         // Too large is told from the head alone, before anything is spent on it.
-        SizeGuard::new({
-            let settings = Arc::clone(&app.settings);
-            move || Arc::new(settings.load().limits.size.clone())
-        }),
+        Arc::clone(&size),
         // Everything below that counts by address must know the real one.
         ClientGuard::new(proxies(&settings)?),
         // Before authentication: guessing tokens is limited as well.
@@ -109,9 +104,10 @@ pub fn stack<A: Guard>(
         address.set_quota(limits.rate.address.build());
         login.set_quota(limits.rate.login.build());
         caller.set_quota(limits.rate.caller.build());
+        size.set(limits.size.clone());
         request_time.set(limits.time.request);
     });
-    Ok(Front(Wall::new(routes, guards, handler, timing)))
+    Ok(Front(Arc::new(Wall::new(routes, guards, handler, timing))))
 }
 
 /// In what the public face of the server differs from the one for local commands.
@@ -159,40 +155,40 @@ pub trait Serve: Send + Sync + 'static {
 
     /// Answers one request.
     fn serve(
-        &self,
+        self: Arc<Self>,
         request: Request<RequestBody>,
         peer: Peer,
-    ) -> impl Future<Output = Response<Self::Body>> + Send;
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 }
 
 impl<R: Routes, G: Guard> Serve for Wall<R, G, Endpoints, SystemClock> {
     type Body = gabion_tower::WallBody<crate::body::ReplyBody>;
 
     fn serve(
-        &self,
+        self: Arc<Self>,
         request: Request<RequestBody>,
         peer: Peer,
-    ) -> impl Future<Output = Response<Self::Body>> + Send {
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static {
         Self::serve(self, request, peer)
     }
 }
 
 /// The stack as connections and batches use it.
-pub struct Front<W>(W);
+pub struct Front<W>(Arc<W>);
 
 impl<W: Serve> Answers for Front<W> {
     type Body = W::Body;
 
-    async fn answer(
-        &self,
+    fn answer(
+        self: Arc<Self>,
         mut request: Request<RequestBody>,
         peer: Peer,
         reserved: bool,
-    ) -> Response<W::Body> {
+    ) -> impl Future<Output = Response<W::Body>> + Send + 'static {
         if reserved {
             request.extensions_mut().insert(Reserved);
         }
-        self.0.serve(request, peer).await
+        Arc::clone(&self.0).serve(request, peer)
     }
 }
 
@@ -202,7 +198,7 @@ impl<W: Serve> Dispatch for Front<W> {
         request: Request<RequestBody>,
         peer: Peer,
     ) -> Pin<Box<dyn Future<Output = ItemResponse> + Send + '_>> {
-        Box::pin(async move { self.0.serve(request, peer).await.map(BodyExt::boxed_unsync) })
+        let answer = Arc::clone(&self.0).serve(request, peer);
+        Box::pin(async move { answer.await.map(BodyExt::boxed_unsync) })
     }
 }
-

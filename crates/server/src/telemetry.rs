@@ -26,7 +26,12 @@ impl Telemetry {
     #[must_use]
     pub fn start(config: &LogConfig) -> Self {
         let (filter, lost, writer) = start_log(config);
-        Self { metrics: start_metrics(), filter: Some(filter), lost: Some(lost), _writer: Some(writer) }
+        Self {
+            metrics: start_metrics(),
+            filter: Some(filter),
+            lost: Some(lost),
+            _writer: Some(writer),
+        }
     }
 
     /// Tells from now on what is at least as important as `level`.
@@ -61,11 +66,8 @@ impl Telemetry {
 
 fn start_log(
     config: &LogConfig,
-) -> (
-    reload::Handle<EnvFilter, Registry>,
-    tracing_appender::non_blocking::ErrorCounter,
-    WorkerGuard,
-) {
+) -> (reload::Handle<EnvFilter, Registry>, tracing_appender::non_blocking::ErrorCounter, WorkerGuard)
+{
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES_WAITING)
         .lossy(true)

@@ -29,15 +29,8 @@ impl History {
         if !path.try_exists().map_err(at(&path))? {
             return Err(HistoryError::NoSuchVersion(version));
         }
-        let active = Active {
-            version,
-            file_sha256: file.map(|digest| digest.to_string()),
-        };
-        self.folder.write(
-            &writing,
-            NAME,
-            serde_json::json!(active).to_string().as_bytes(),
-        )
+        let active = Active { version, file_sha256: file.map(|digest| digest.to_string()) };
+        self.folder.write(&writing, NAME, serde_json::json!(active).to_string().as_bytes())
     }
 
     /// The version that holds in place of the file whose text is `file`, if that is still what it
@@ -48,9 +41,7 @@ impl History {
     /// When the note on disk cannot be read or is damaged.
     pub fn active(&self, file: Option<&str>) -> Result<Option<u64>, HistoryError> {
         let present = file.map(|text| Digest::of(text).to_string());
-        let active = self
-            .stored_active()?
-            .filter(|active| active.file_sha256 == present);
+        let active = self.stored_active()?.filter(|active| active.file_sha256 == present);
         Ok(active.map(|active| active.version))
     }
 
@@ -67,9 +58,9 @@ impl History {
     pub(super) fn stored_active(&self) -> Result<Option<Active>, HistoryError> {
         let path = self.folder.path(NAME);
         match fs::read(&path) {
-            Ok(content) => serde_json::from_slice(&content)
-                .map(Some)
-                .map_err(|_| HistoryError::Damaged(path)),
+            Ok(content) => {
+                serde_json::from_slice(&content).map(Some).map_err(|_| HistoryError::Damaged(path))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(at(&path)(error)),
         }

@@ -54,13 +54,8 @@ mod tests {
 
     #[test]
     fn what_is_not_64_digits_is_no_digest() {
-        for bad in [
-            String::new(),
-            "a".repeat(63),
-            "g".repeat(64),
-            "+1".repeat(32),
-            "é".repeat(32),
-        ] {
+        for bad in [String::new(), "a".repeat(63), "g".repeat(64), "+1".repeat(32), "é".repeat(32)]
+        {
             assert_eq!(Digest::from_hex(&bad), None, "{bad}");
         }
     }

@@ -37,11 +37,7 @@ impl Folder {
     pub(super) fn lock(&self) -> Result<Writing, HistoryError> {
         let path = self.path(LOCK);
         let mut options = private();
-        let lock = options
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(at(&path))?;
+        let lock = options.create(true).truncate(false).open(&path).map_err(at(&path))?;
         lock.lock().map_err(at(&path))?;
         Ok(Writing { _lock: lock })
     }
@@ -99,19 +95,12 @@ impl Folder {
 
     /// A rename is durable once its folder is.
     fn sync(&self) -> io::Result<()> {
-        if cfg!(unix) {
-            File::open(&self.0)?.sync_all()
-        } else {
-            Ok(())
-        }
+        if cfg!(unix) { File::open(&self.0)?.sync_all() } else { Ok(()) }
     }
 }
 
 pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> HistoryError {
-    move |source| HistoryError::Io {
-        path: path.to_owned(),
-        source,
-    }
+    move |source| HistoryError::Io { path: path.to_owned(), source }
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {

@@ -15,37 +15,19 @@ fn history() -> (TempDir, History) {
 }
 
 fn numbers(history: &History) -> Vec<u64> {
-    history
-        .list()
-        .unwrap()
-        .iter()
-        .map(|version| version.number)
-        .collect()
+    history.list().unwrap().iter().map(|version| version.number).collect()
 }
 
 #[test]
 fn versions_are_listed_newest_first_with_author_time_and_digest() {
     let (_dir, history) = history();
     let clock = ManualClock::new();
-    history
-        .record("a = 1\n", "gabion.toml", clock.unix())
-        .unwrap();
+    history.record("a = 1\n", "gabion.toml", clock.unix()).unwrap();
     clock.advance(Duration::from_secs(60));
-    assert_eq!(
-        history
-            .record("a = 2\n", "ädmin\n[x]", clock.unix())
-            .unwrap(),
-        2
-    );
+    assert_eq!(history.record("a = 2\n", "ädmin\n[x]", clock.unix()).unwrap(), 2);
     let versions = history.list().unwrap();
-    assert_eq!(
-        versions.iter().map(|v| v.number).collect::<Vec<_>>(),
-        [2, 1]
-    );
-    assert_eq!(
-        (versions[0].author.as_str(), versions[0].at),
-        ("ädmin\n[x]", clock.unix())
-    );
+    assert_eq!(versions.iter().map(|v| v.number).collect::<Vec<_>>(), [2, 1]);
+    assert_eq!((versions[0].author.as_str(), versions[0].at), ("ädmin\n[x]", clock.unix()));
     assert_eq!(versions[1].sha256, Digest::of("a = 1\n"));
     let json = serde_json::to_value(&versions[1]).unwrap();
     assert_eq!(json["at"], "2026-01-01T00:00:00.000Z");
@@ -85,22 +67,14 @@ fn what_a_crash_left_half_written_is_ignored_and_removed() {
     for name in [".pending-0000000002.toml", ".pending-active.json"] {
         fs::write(folder.join(name), "# gabion configuration {\"num").unwrap();
     }
-    assert_eq!(
-        (numbers(&history), history.active(None).unwrap()),
-        (vec![1], None)
-    );
+    assert_eq!((numbers(&history), history.active(None).unwrap()), (vec![1], None));
     assert_eq!(history.record("a = 2", "t", NOW).unwrap(), 2);
     drop(history);
     let history = History::open(&folder).unwrap();
     assert_eq!(numbers(&history), [2, 1]);
-    let left = fs::read_dir(&folder).unwrap().filter(|entry| {
-        entry
-            .as_ref()
-            .unwrap()
-            .file_name()
-            .to_string_lossy()
-            .starts_with('.')
-    });
+    let left = fs::read_dir(&folder)
+        .unwrap()
+        .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().starts_with('.'));
     assert_eq!(left.count(), 0);
 }
 
@@ -110,11 +84,7 @@ fn a_damaged_version_is_told_and_does_not_hide_the_others() {
     history.record("a = 1", "t", NOW).unwrap();
     history.record("a = 2", "t", NOW).unwrap();
     let path = dir.path().join("a/history").join(version_file::name(2));
-    fs::write(
-        &path,
-        fs::read_to_string(&path).unwrap().replace("a = 2", "a = 3"),
-    )
-    .unwrap();
+    fs::write(&path, fs::read_to_string(&path).unwrap().replace("a = 2", "a = 3")).unwrap();
     assert!(matches!(history.text(2), Err(HistoryError::Damaged(_))));
     assert_eq!(numbers(&history), [1]);
     assert_eq!(history.record("a = 2", "t", NOW).unwrap(), 3);
@@ -124,9 +94,7 @@ fn a_damaged_version_is_told_and_does_not_hide_the_others() {
 fn an_active_version_holds_until_the_file_changes() {
     let (dir, history) = history();
     let version = history.record("a = 2", "t", NOW).unwrap();
-    history
-        .set_active(version, Some(Digest::of("a = 1")))
-        .unwrap();
+    history.set_active(version, Some(Digest::of("a = 1"))).unwrap();
     let reopened = History::open(&dir.path().join("a/history")).unwrap();
     assert_eq!(reopened.active(Some("a = 1")).unwrap(), Some(version));
     for changed in [Some("a = 1\n"), Some(""), None] {
@@ -151,14 +119,8 @@ fn without_a_file_an_active_version_holds_until_there_is_one() {
 #[test]
 fn a_version_that_is_not_there_cannot_be_read_or_activated() {
     let (_dir, history) = history();
-    assert!(matches!(
-        history.text(7),
-        Err(HistoryError::NoSuchVersion(7))
-    ));
-    assert!(matches!(
-        history.set_active(7, None),
-        Err(HistoryError::NoSuchVersion(7))
-    ));
+    assert!(matches!(history.text(7), Err(HistoryError::NoSuchVersion(7))));
+    assert!(matches!(history.set_active(7, None), Err(HistoryError::NoSuchVersion(7))));
 }
 
 #[test]

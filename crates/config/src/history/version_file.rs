@@ -28,9 +28,7 @@ impl VersionFile {
             io::ErrorKind::NotFound => HistoryError::NoSuchVersion(number),
             _ => at(path)(error),
         })?;
-        let file = String::from_utf8(content)
-            .ok()
-            .and_then(|content| Self::parse(&content));
+        let file = String::from_utf8(content).ok().and_then(|content| Self::parse(&content));
         file.filter(|file| file.version.number == number)
             .ok_or_else(|| HistoryError::Damaged(path.to_owned()))
     }
@@ -41,16 +39,8 @@ impl VersionFile {
         let sha256 =
             Digest::from_hex(&header.sha256).filter(|sha256| *sha256 == Digest::of(text))?;
         let at = UnixTime::from_millis(header.at_ms);
-        let version = Version {
-            number: header.number,
-            author: header.author,
-            at,
-            sha256,
-        };
-        Some(Self {
-            version,
-            text: text.to_owned(),
-        })
+        let version = Version { number: header.number, author: header.author, at, sha256 };
+        Some(Self { version, text: text.to_owned() })
     }
 }
 

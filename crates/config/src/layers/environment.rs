@@ -26,12 +26,7 @@ impl EnvSource {
             let before = layer.insert(key.clone(), Value::Text(text), origin.clone());
             if let Some((_, other)) = before {
                 let message = format!("is also given by {other}, keep one of them");
-                layer.find(Finding {
-                    key,
-                    value: None,
-                    origin,
-                    message,
-                });
+                layer.find(Finding { key, value: None, origin, message });
             }
         }
         Self(layer)
@@ -49,20 +44,12 @@ mod tests {
     use super::*;
 
     fn layer(names: &[&str]) -> Layer {
-        EnvSource::new(
-            names
-                .iter()
-                .map(|name| ((*name).to_owned(), "x".to_owned())),
-        )
-        .0
+        EnvSource::new(names.iter().map(|name| ((*name).to_owned(), "x".to_owned()))).0
     }
 
     #[test]
     fn double_underscores_become_dots() {
-        let layer = layer(&[
-            "GABION_LIMITS__RATE__ADDRESS__QUOTA",
-            "GABION_SERVER__DATA_DIR",
-        ]);
+        let layer = layer(&["GABION_LIMITS__RATE__ADDRESS__QUOTA", "GABION_SERVER__DATA_DIR"]);
         assert!(layer.get("limits.rate.address.quota").is_some());
         let (value, origin) = layer.get("server.data_dir").unwrap();
         assert_eq!(*value, Value::Text("x".into()));

@@ -54,10 +54,7 @@ mod tests {
     #[test]
     fn only_the_first_equals_sign_divides() {
         let layer = layer(&["store.sql=postgres://h/d?a=b"]);
-        assert_eq!(
-            layer.get("store.sql").unwrap().0,
-            Value::Text("postgres://h/d?a=b".into())
-        );
+        assert_eq!(layer.get("store.sql").unwrap().0, Value::Text("postgres://h/d?a=b".into()));
     }
 
     #[test]

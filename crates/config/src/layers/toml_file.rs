@@ -31,10 +31,7 @@ impl TomlSource {
     /// Over `text`, which the caller read from what is called `name`; more than 1 MiB is refused by
     /// [`load`](Source::load).
     pub fn new(name: impl Into<Arc<str>>, text: String) -> Self {
-        Self {
-            name: name.into(),
-            text,
-        }
+        Self { name: name.into(), text }
     }
 
     /// Reads the file at `path`.
@@ -53,23 +50,13 @@ impl TomlSource {
         if bytes.len() > MAX_BYTES {
             return Err(start_of(&name, too_large()));
         }
-        String::from_utf8(bytes)
-            .map(|text| Self {
-                name: name.clone(),
-                text,
-            })
-            .map_err(|error| {
-                let valid = error.utf8_error().valid_up_to();
-                let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
-                let origin = Places::new(name, &text).origin(valid);
-                let message = "is not UTF-8 from here on, save the file as UTF-8".to_owned();
-                Finding {
-                    key: String::new(),
-                    value: None,
-                    origin,
-                    message,
-                }
-            })
+        String::from_utf8(bytes).map(|text| Self { name: name.clone(), text }).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+            let origin = Places::new(name, &text).origin(valid);
+            let message = "is not UTF-8 from here on, save the file as UTF-8".to_owned();
+            Finding { key: String::new(), value: None, origin, message }
+        })
     }
 
     /// The file's text.
@@ -81,9 +68,7 @@ impl TomlSource {
 
 impl fmt::Debug for TomlSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TomlSource")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("TomlSource").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -95,11 +80,7 @@ impl Source for TomlSource {
         }
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         let places = Places::new(self.name.clone(), &self.text);
-        let mut flat = Flattening {
-            places,
-            broken: BTreeMap::new(),
-            layer: Layer::new(),
-        };
+        let mut flat = Flattening { places, broken: BTreeMap::new(), layer: Layer::new() };
         flat.note_syntax(&self.text, errors);
         flat.table("", table.get_ref());
         Ok(flat.layer)
@@ -128,10 +109,7 @@ impl Flattening<'_> {
                 message = format!("{message} `{name}`, keep one of them");
             }
             let line = self.places.line(span.start);
-            let first = self
-                .broken
-                .entry(line)
-                .or_insert_with(|| (span.start, message.clone()));
+            let first = self.broken.entry(line).or_insert_with(|| (span.start, message.clone()));
             if span.start < first.0 {
                 *first = (span.start, message);
             }
@@ -216,12 +194,7 @@ impl Flattening<'_> {
     /// Without the value, since `key` may be a secret.
     fn find(&mut self, key: &str, at: usize, message: String) {
         let origin = self.places.origin(at);
-        self.layer.find(Finding {
-            key: key.to_owned(),
-            value: None,
-            origin,
-            message,
-        });
+        self.layer.find(Finding { key: key.to_owned(), value: None, origin, message });
     }
 }
 
@@ -236,17 +209,8 @@ fn segment(name: &str) -> String {
 }
 
 fn start_of(name: &Arc<str>, message: String) -> Finding {
-    let origin = Origin::File {
-        file: name.clone(),
-        line: 1,
-        column: 1,
-    };
-    Finding {
-        key: String::new(),
-        value: None,
-        origin,
-        message,
-    }
+    let origin = Origin::File { file: name.clone(), line: 1, column: 1 };
+    Finding { key: String::new(), value: None, origin, message }
 }
 
 fn too_large() -> String {
@@ -264,11 +228,7 @@ mod tests {
     }
 
     fn findings(text: &str) -> Vec<String> {
-        layer(text)
-            .findings
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        layer(text).findings.iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -313,17 +273,9 @@ mod tests {
 
     #[test]
     fn bad_syntax_does_not_show_what_may_be_secret() {
-        for text in [
-            "sql = hunter2",
-            "sql = 'hunter2",
-            "sql 'hunter2'",
-            "sql = hunter2 hunter2",
-        ] {
+        for text in ["sql = hunter2", "sql = 'hunter2", "sql 'hunter2'", "sql = hunter2 hunter2"] {
             let found = findings(text);
-            assert!(
-                found.len() == 1 && !found[0].contains("hunter2"),
-                "{found:?}"
-            );
+            assert!(found.len() == 1 && !found[0].contains("hunter2"), "{found:?}");
         }
     }
 
@@ -343,12 +295,7 @@ mod tests {
     fn dates_tables_in_lists_and_huge_numbers_are_findings() {
         let text = "a = 2026-01-01\nb = [{ c = 1 }]\nd = 99999999999999999999\n[[e]]\nf = 1\n";
         let found = findings(text);
-        let starts = [
-            "t.toml:1:5: a: ",
-            "t.toml:2:6: b: ",
-            "t.toml:3:5: d: ",
-            "t.toml:4:1: e: ",
-        ];
+        let starts = ["t.toml:1:5: a: ", "t.toml:2:6: b: ", "t.toml:3:5: d: ", "t.toml:4:1: e: "];
         assert_eq!(found.len(), starts.len(), "{found:?}");
         for (found, start) in found.iter().zip(starts) {
             assert!(found.starts_with(start), "{found}");
@@ -385,11 +332,7 @@ mod tests {
         fs::write(&path, vec![b'#'; MAX_BYTES + 1]).unwrap();
         assert!(message().contains("larger than 1024 KiB"));
         fs::write(&path, b"a = 1\nb = '\xff'").unwrap();
-        assert!(
-            message().contains("gabion.toml:2:6: is not UTF-8"),
-            "{}",
-            message()
-        );
+        assert!(message().contains("gabion.toml:2:6: is not UTF-8"), "{}", message());
         fs::write(&path, "a = 1").unwrap();
         assert_eq!(TomlSource::read(&path).unwrap().text(), "a = 1");
     }

@@ -42,11 +42,7 @@ fn file(text: &str) -> Layers {
 }
 
 fn mistakes(layers: Layers) -> Vec<String> {
-    load(&Server::default(), layers)
-        .unwrap_err()
-        .iter()
-        .map(ToString::to_string)
-        .collect()
+    load(&Server::default(), layers).unwrap_err().iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -66,10 +62,7 @@ burst = 2000-01-01
 "#;
     let found = mistakes(file(text));
     let expected = [
-        (
-            "gabion.toml:1:10: listen = \"localhost\": ",
-            "an address and port",
-        ),
+        ("gabion.toml:1:10: listen = \"localhost\": ", "an address and port"),
         ("gabion.toml:2:9: http2 = \"perhaps\": ", "true or false"),
         ("gabion.toml:3:8: body = \"10MB\": ", "1B to 64GiB"),
         ("gabion.toml:4:8: head = \"2h\": ", "1ms to 1h"),
@@ -83,10 +76,7 @@ burst = 2000-01-01
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, (start, remedy)) in found.iter().zip(expected) {
-        assert!(
-            found.starts_with(start) && found.contains(remedy),
-            "{found}"
-        );
+        assert!(found.starts_with(start) && found.contains(remedy), "{found}");
     }
 }
 
@@ -94,15 +84,9 @@ burst = 2000-01-01
 fn mistakes_of_all_layers_come_in_the_order_of_the_layers() {
     let layers = file("level = 'loud'\n[rate]\nburst = 0\n[server]\nb = 1\n")
         .with(FlagSource::new(&["cpu=x".to_owned(), "body".to_owned()]))
-        .with(EnvSource::new([(
-            "GABION_RATE__QUOTA".to_owned(),
-            "fast".to_owned(),
-        )]));
+        .with(EnvSource::new([("GABION_RATE__QUOTA".to_owned(), "fast".to_owned())]));
     let places: Vec<_> = load(&Server::default(), layers).unwrap_err();
-    let places: Vec<_> = places
-        .iter()
-        .map(|finding| finding.origin.to_string())
-        .collect();
+    let places: Vec<_> = places.iter().map(|finding| finding.origin.to_string()).collect();
     assert_eq!(
         places,
         [
@@ -118,10 +102,8 @@ fn mistakes_of_all_layers_come_in_the_order_of_the_layers() {
 
 #[test]
 fn every_key_is_listed_with_value_and_origin() {
-    let layers = file("body = '2048KiB'\nsql = 'hunter2'").with(EnvSource::new([(
-        "GABION_RATE__BURST".to_owned(),
-        "7".to_owned(),
-    )]));
+    let layers = file("body = '2048KiB'\nsql = 'hunter2'")
+        .with(EnvSource::new([("GABION_RATE__BURST".to_owned(), "7".to_owned())]));
     let loaded = load(&Server::default(), layers).unwrap();
     assert_eq!(loaded.settings.rate.burst, 7);
     assert_eq!(loaded.settings.sql.expose(), "hunter2");
@@ -162,10 +144,7 @@ fn a_wrong_value_that_a_later_layer_replaces_does_no_harm() {
 #[test]
 fn a_value_where_a_table_belongs_names_a_key_of_the_table() {
     let found = mistakes(file("rate = 5"));
-    assert!(
-        found[0].contains("is a table, with keys as rate.burst"),
-        "{found:?}"
-    );
+    assert!(found[0].contains("is a table, with keys as rate.burst"), "{found:?}");
 }
 
 #[test]
@@ -177,8 +156,5 @@ fn a_secret_from_a_file_is_as_hidden_as_any() {
     let loaded = load(&Server::default(), Layers::new().with(flags)).unwrap();
     assert_eq!(loaded.settings.sql.expose(), "postgres://u:hunter2@h/d");
     assert!(!format!("{loaded:?}").contains("hunter2"));
-    assert_eq!(
-        loaded.entries[7].to_string(),
-        "sql = \"***\"  # --set sql_file"
-    );
+    assert_eq!(loaded.entries[7].to_string(), "sql = \"***\"  # --set sql_file");
 }

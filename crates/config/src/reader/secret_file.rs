@@ -32,17 +32,11 @@ impl Reader {
         };
         match outcome {
             Ok(text) => {
-                self.values
-                    .insert(key.to_owned(), (Value::Text(text), origin));
+                self.values.insert(key.to_owned(), (Value::Text(text), origin));
             }
             Err(message) => {
                 let value = Some(path.to_string());
-                self.find(Finding {
-                    key: file_key,
-                    value,
-                    origin,
-                    message,
-                });
+                self.find(Finding { key: file_key, value, origin, message });
             }
         }
     }
@@ -65,10 +59,7 @@ fn content(path: &str) -> Result<String, String> {
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| format!("cannot be read: {error}"))?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!(
-            "is larger than {} KiB, too large for a secret",
-            MAX_BYTES >> 10
-        ));
+        return Err(format!("is larger than {} KiB, too large for a secret", MAX_BYTES >> 10));
     }
     let text = std::str::from_utf8(&bytes).map_err(|_| "is not UTF-8".to_owned())?;
     let line = text.strip_suffix('\n').unwrap_or(text);
@@ -90,20 +81,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("secret");
         let path_text = path.display().to_string();
-        for (content, secret) in [
-            ("a b\n", "a b"),
-            ("a\n\n", "a\n"),
-            ("a\r\n", "a"),
-            ("a", "a"),
-        ] {
+        for (content, secret) in [("a b\n", "a b"), ("a\n\n", "a\n"), ("a\r\n", "a"), ("a", "a")] {
             fs::write(&path, content).unwrap();
             let mut reader = reader(&[("store.sql_file", &path_text)]);
             let read: Secret = reader.setting("store.sql", &Secret::default(), None);
             assert_eq!(read.expose(), secret);
-            assert_eq!(
-                reader.origin("store.sql").to_string(),
-                "--set store.sql_file"
-            );
+            assert_eq!(reader.origin("store.sql").to_string(), "--set store.sql_file");
             assert_eq!(reader.finish(), []);
         }
     }
@@ -115,11 +98,7 @@ mod tests {
         let found = reader.finish();
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].key, "store.sql_file");
-        assert!(
-            found[0].message.starts_with("cannot be read"),
-            "{}",
-            found[0]
-        );
+        assert!(found[0].message.starts_with("cannot be read"), "{}", found[0]);
     }
 
     #[test]

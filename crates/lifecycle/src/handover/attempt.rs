@@ -37,10 +37,7 @@ pub struct Attempt {
 
 impl Attempt {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self {
-            shared,
-            succeeded: false,
-        }
+        Self { shared, succeeded: false }
     }
 
     /// The generation that the new process will be.
@@ -84,17 +81,11 @@ impl Attempt {
         listeners: &[(&str, BorrowedFd<'_>)],
         within: Duration,
     ) -> Result<Successor, HandoverError> {
-        let deadline = Deadline {
-            at: Instant::now() + within,
-            within,
-        };
+        let deadline = Deadline { at: Instant::now() + within, within };
         let path = &self.shared.path;
         let meeting = check(listeners)
             .and_then(|()| Meeting::open(path))
-            .map_err(|source| HandoverError::Socket {
-                path: path.clone(),
-                source,
-            })?;
+            .map_err(|source| HandoverError::Socket { path: path.clone(), source })?;
         command.env(ENVIRONMENT, path);
         let program = command.get_program().to_string_lossy().into_owned();
         let mut process =
@@ -107,29 +98,16 @@ impl Attempt {
         };
         let header = Header {
             generation: self.generation(),
-            listeners: listeners
-                .iter()
-                .map(|(name, _)| (*name).to_owned())
-                .collect(),
+            listeners: listeners.iter().map(|(name, _)| (*name).to_owned()).collect(),
         };
         let fds: Vec<_> = listeners.iter().map(|(_, fd)| *fd).collect();
-        let mut successor = Successor {
-            process,
-            channel,
-            generation: self.generation(),
-        };
-        let Successor {
-            process, channel, ..
-        } = &mut successor;
+        let mut successor = Successor { process, channel, generation: self.generation() };
+        let Successor { process, channel, .. } = &mut successor;
         if let Err(failure) = attend(process, converse(channel, &header, &fds), deadline).await {
             return Err(process.undo(failure).await);
         }
         process.acquit();
-        tracing::info!(
-            pid,
-            generation = self.generation(),
-            "the new process takes over"
-        );
+        tracing::info!(pid, generation = self.generation(), "the new process takes over");
         Ok(successor)
     }
 }
@@ -154,10 +132,7 @@ fn check(listeners: &[(&str, BorrowedFd<'_>)]) -> io::Result<()> {
     if fit {
         Ok(())
     } else {
-        Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "too many listeners",
-        ))
+        Err(io::Error::new(io::ErrorKind::InvalidInput, "too many listeners"))
     }
 }
 
@@ -185,10 +160,7 @@ async fn converse(
     header: &Header,
     fds: &[BorrowedFd<'_>],
 ) -> Result<(), Failure> {
-    channel
-        .send_with(header, fds)
-        .await
-        .map_err(Failure::Broken)?;
+    channel.send_with(header, fds).await.map_err(Failure::Broken)?;
     let Some(report) = channel.receive::<Report>().await.map_err(Failure::Broken)? else {
         return Err(Failure::Closed);
     };
@@ -196,10 +168,7 @@ async fn converse(
         let reason = report.reason.unwrap_or_else(|| "not ready".into());
         return Err(Failure::Refused(reason.chars().take(1000).collect()));
     }
-    channel
-        .send(&Word { proceed: true })
-        .await
-        .map_err(Failure::Broken)
+    channel.send(&Word { proceed: true }).await.map_err(Failure::Broken)
 }
 
 /// The place to meet; it is gone as soon as this is.
@@ -216,10 +185,7 @@ impl Meeting {
             Ok(_) => return Err(io::ErrorKind::AlreadyExists.into()),
             Err(_) => {}
         }
-        let meeting = Self {
-            socket: UnixListener::bind(path)?,
-            path: path.to_owned(),
-        };
+        let meeting = Self { socket: UnixListener::bind(path)?, path: path.to_owned() };
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
         Ok(meeting)
     }
@@ -232,10 +198,7 @@ impl Meeting {
             if peer.and_then(|peer| u32::try_from(peer).ok()) == Some(pid) {
                 return Ok(Channel::new(stream));
             }
-            tracing::warn!(
-                ?peer,
-                "a stranger was turned away from the hand-over socket"
-            );
+            tracing::warn!(?peer, "a stranger was turned away from the hand-over socket");
         }
     }
 }

@@ -41,15 +41,10 @@ impl Inherited {
     pub async fn connect(path: &Path) -> Result<Self, InheritError> {
         let stream = UnixStream::connect(path)
             .await
-            .map_err(|source| InheritError::Connect {
-                path: path.to_owned(),
-                source,
-            })?;
+            .map_err(|source| InheritError::Connect { path: path.to_owned(), source })?;
         let peer = stream.peer_cred().ok().and_then(|peer| peer.pid());
         if peer.and_then(|peer| u32::try_from(peer).ok()) != Some(parent_id()) {
-            return Err(InheritError::NotParent {
-                path: path.to_owned(),
-            });
+            return Err(InheritError::NotParent { path: path.to_owned() });
         }
         timeout(HEADER_WITHIN, Self::receive(Channel::new(stream)))
             .await
@@ -60,22 +55,14 @@ impl Inherited {
     async fn receive(mut channel: Channel) -> io::Result<Self> {
         let mut fds = Vec::new();
         let header: Option<Header> = channel.receive_with(&mut fds).await?;
-        let Header {
-            generation,
-            listeners,
-        } = header.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let Header { generation, listeners } = header.ok_or(io::ErrorKind::UnexpectedEof)?;
         if listeners.len() != fds.len() {
             return Err(invalid("not one socket for each name"));
         }
         let listeners = listeners.into_iter().zip(fds);
-        let listeners = listeners
-            .map(|(name, fd)| Ok((name, adopt(fd)?)))
-            .collect::<io::Result<_>>()?;
-        Ok(Self {
-            listeners,
-            generation,
-            channel,
-        })
+        let listeners =
+            listeners.map(|(name, fd)| Ok((name, adopt(fd)?))).collect::<io::Result<_>>()?;
+        Ok(Self { listeners, generation, channel })
     }
 
     /// Takes the listener `name` out, if there is one and it stands at `address`, where port 0 is
@@ -100,11 +87,7 @@ impl Inherited {
     ///
     /// When the predecessor says something else; it goes on serving, this process should end.
     pub async fn ready(&mut self) -> Result<(), InheritError> {
-        let report = Report {
-            ready: true,
-            pid: process::id(),
-            reason: None,
-        };
+        let report = Report { ready: true, pid: process::id(), reason: None };
         match self.exchange(&report).await {
             Ok(Some(Word { proceed: true })) => {}
             Ok(Some(Word { proceed: false })) => {
@@ -129,11 +112,7 @@ impl Inherited {
     /// end then. The predecessor goes on.
     pub async fn refuse(self, reason: &str) {
         let reason = Some(reason.chars().take(1000).collect());
-        let report = Report {
-            ready: false,
-            pid: process::id(),
-            reason,
-        };
+        let report = Report { ready: false, pid: process::id(), reason };
         if let Err(error) = self.channel.send(&report).await {
             tracing::warn!(%error, "cannot tell the predecessor");
         }

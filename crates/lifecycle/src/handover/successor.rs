@@ -74,14 +74,8 @@ pub(super) struct Process {
 impl Process {
     pub(super) fn spawn(command: std::process::Command) -> io::Result<Self> {
         let child = Command::from(command).spawn()?;
-        let pid = child
-            .id()
-            .ok_or_else(|| io::Error::other("it has no process id"))?;
-        Ok(Self {
-            child,
-            pid,
-            on_trial: true,
-        })
+        let pid = child.id().ok_or_else(|| io::Error::other("it has no process id"))?;
+        Ok(Self { child, pid, on_trial: true })
     }
 
     pub(super) fn pid(&self) -> u32 {
@@ -105,21 +99,12 @@ impl Process {
                 Failure::Closed | Failure::Broken(_) => Failure::Exited,
                 other => other,
             };
-            return HandoverError::Undone {
-                reason,
-                status: Some(status),
-            };
+            return HandoverError::Undone { reason, status: Some(status) };
         }
         // Fails if it has just ended, which is as well.
         let _ = self.child.start_kill();
-        let status = timeout(BURIAL, self.child.wait())
-            .await
-            .ok()
-            .and_then(Result::ok);
-        HandoverError::Undone {
-            reason: failure,
-            status,
-        }
+        let status = timeout(BURIAL, self.child.wait()).await.ok().and_then(Result::ok);
+        HandoverError::Undone { reason: failure, status }
     }
 }
 

@@ -41,11 +41,7 @@ impl Parent {
         let folder = tempfile::tempdir().unwrap();
         let handover = Handover::new(folder.path().join("handover.sock"));
         let acceptor = Arc::new(Acceptor::new(bind(LOOPBACK).unwrap()).unwrap());
-        Self {
-            folder,
-            acceptor,
-            handover,
-        }
+        Self { folder, acceptor, handover }
     }
 
     fn address(&self) -> SocketAddr {
@@ -57,9 +53,7 @@ impl Parent {
     }
 
     async fn start(&self, command: Command, within: Duration) -> Result<Successor, HandoverError> {
-        self.handover
-            .start(command, &[("main", self.acceptor.as_fd())], within)
-            .await
+        self.handover.start(command, &[("main", self.acceptor.as_fd())], within).await
     }
 
     async fn undone(&self, command: Command, within: Duration) -> (Failure, ExitStatus) {
@@ -83,21 +77,14 @@ impl Parent {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tells the successor from the test"
-)]
+#[expect(clippy::disallowed_methods, reason = "tells the successor from the test")]
 fn place_to_meet() -> Option<PathBuf> {
     env::var_os(ENVIRONMENT).map(Into::into)
 }
 
 fn this_program_as(test: &str) -> Command {
     let mut command = Command::new(env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        &format!("handover::tests::{test}"),
-        "--nocapture",
-    ]);
+    command.args(["--exact", &format!("handover::tests::{test}"), "--nocapture"]);
     command.stdout(Stdio::null());
     command
 }
@@ -180,10 +167,7 @@ async fn requests_during_a_hand_over_all_succeed() {
 
     for client in clients {
         let by_the_first = client.await.unwrap().unwrap();
-        assert!(
-            by_the_first > 0,
-            "the first process served while the second started"
-        );
+        assert!(by_the_first > 0, "the first process served while the second started");
     }
     assert_eq!(ask(address, QUIT).await.unwrap(), 2);
     assert!(successor.exited().await.unwrap().success());
@@ -218,10 +202,7 @@ async fn after_success_no_further_restart_begins_here() {
     let command = this_program_as("after_success_no_further_restart_begins_here");
     let mut successor = parent.start(command, READY_WITHIN).await.unwrap();
     let refused = parent.handover.reserve().unwrap_err();
-    assert!(
-        matches!(refused, HandoverError::AlreadyUnderWay),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, HandoverError::AlreadyUnderWay), "{refused:?}");
     assert_eq!(ask(parent.address(), QUIT).await.unwrap(), 2);
     assert!(successor.exited().await.unwrap().success());
 }
@@ -280,18 +261,13 @@ async fn a_process_that_hangs_up_is_killed() {
 async fn a_process_that_refuses_is_quoted() {
     if let Some(path) = place_to_meet() {
         let inherited = Inherited::connect(&path).await.unwrap();
-        inherited
-            .refuse("the schema is newer than this release")
-            .await;
+        inherited.refuse("the schema is newer than this release").await;
         process::exit(1);
     }
     let parent = Parent::new();
     let command = this_program_as("a_process_that_refuses_is_quoted");
     let (reason, status) = parent.undone(command, READY_WITHIN).await;
-    assert_eq!(
-        reason.to_string(),
-        "it says: the schema is newer than this release"
-    );
+    assert_eq!(reason.to_string(), "it says: the schema is newer than this release");
     assert_eq!(status.code(), Some(1));
 }
 
@@ -309,10 +285,7 @@ async fn a_second_restart_is_refused_while_one_is_under_way() {
     let parent = Parent::new();
     let first = parent.handover.reserve().unwrap();
     let refused = parent.start(sleeper(), READY_WITHIN).await.unwrap_err();
-    assert!(
-        matches!(refused, HandoverError::AlreadyUnderWay),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, HandoverError::AlreadyUnderWay), "{refused:?}");
     drop(first);
 }
 
@@ -323,10 +296,7 @@ async fn a_stranger_gets_no_sockets() {
         parent.waits_for_a_successor().await;
         let stream = UnixStream::connect(parent.socket()).await.unwrap();
         let mut sockets = Vec::new();
-        let header: Option<Header> = Channel::new(stream)
-            .receive_with(&mut sockets)
-            .await
-            .unwrap();
+        let header: Option<Header> = Channel::new(stream).receive_with(&mut sockets).await.unwrap();
         (header.is_some(), sockets.len())
     };
     tokio::select! {
@@ -380,19 +350,13 @@ async fn a_file_at_the_place_to_meet_is_not_removed() {
     std::fs::write(parent.socket(), "precious").unwrap();
     let error = parent.start(sleeper(), READY_WITHIN).await.unwrap_err();
     assert!(matches!(error, HandoverError::Socket { .. }), "{error:?}");
-    assert_eq!(
-        std::fs::read_to_string(parent.socket()).unwrap(),
-        "precious"
-    );
+    assert_eq!(std::fs::read_to_string(parent.socket()).unwrap(), "precious");
 }
 
 #[tokio::test]
 async fn a_program_that_is_not_there_is_named() {
     let parent = Parent::new();
-    let error = parent
-        .start(Command::new("/no/such/program"), READY_WITHIN)
-        .await
-        .unwrap_err();
+    let error = parent.start(Command::new("/no/such/program"), READY_WITHIN).await.unwrap_err();
     assert_eq!(error.to_string(), "cannot start /no/such/program");
     assert!(!parent.socket().exists());
 }
@@ -413,24 +377,13 @@ async fn a_listener_is_taken_only_at_the_address_that_is_wanted() {
     assert!(inherited.take("main", parent.address()).is_none());
     assert!(inherited.take("admin", LOOPBACK).is_none());
     let address = inherited.listeners[0].1.local_addr().unwrap();
-    assert_eq!(
-        inherited
-            .take("main", address)
-            .unwrap()
-            .local_addr()
-            .unwrap(),
-        address
-    );
+    assert_eq!(inherited.take("main", address).unwrap().local_addr().unwrap(), address);
     assert!(inherited.listeners.is_empty());
 }
 
 impl Inherited {
     fn of(listeners: Vec<(String, std::net::TcpListener)>) -> Self {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        Self {
-            listeners,
-            generation: 2,
-            channel: Channel::new(ours),
-        }
+        Self { listeners, generation: 2, channel: Channel::new(ours) }
     }
 }

@@ -55,10 +55,7 @@ pub(super) struct Channel {
 
 impl Channel {
     pub(super) fn new(stream: UnixStream) -> Self {
-        Self {
-            stream,
-            unread: Vec::new(),
-        }
+        Self { stream, unread: Vec::new() }
     }
 
     pub(super) async fn send<T: Serialize>(&self, message: &T) -> io::Result<()> {
@@ -133,17 +130,9 @@ fn send_some(stream: &UnixStream, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::R
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_LISTENERS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "too many listeners",
-        ));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "too many listeners"));
     }
-    Ok(sendmsg(
-        stream,
-        &[IoSlice::new(bytes)],
-        &mut control,
-        SendFlags::NOSIGNAL,
-    )?)
+    Ok(sendmsg(stream, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL)?)
 }
 
 fn receive_some(
@@ -180,9 +169,7 @@ mod tests {
     #[tokio::test]
     async fn lines_of_a_later_release_are_understood() {
         let (mut other, mut channel) = pair();
-        other
-            .write_all(b"{\"ready\":true,\"pid\":7,\"mood\":[1]}\n{\"proceed\":true}\n")
-            .unwrap();
+        other.write_all(b"{\"ready\":true,\"pid\":7,\"mood\":[1]}\n{\"proceed\":true}\n").unwrap();
         assert_eq!(channel.receive::<Report>().await.unwrap().unwrap().pid, 7);
         assert!(channel.receive::<Word>().await.unwrap().unwrap().proceed);
         drop(other);
@@ -201,10 +188,7 @@ mod tests {
     async fn a_line_longer_than_one_read_arrives_whole_with_its_descriptors() {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let (sender, mut receiver) = (Channel::new(ours), Channel::new(theirs));
-        let header = Header {
-            generation: 9,
-            listeners: vec!["x".repeat(1000); 12],
-        };
+        let header = Header { generation: 9, listeners: vec!["x".repeat(1000); 12] };
         let file = tempfile::tempfile().unwrap();
         let mut fds = Vec::new();
         let passed = [file.as_fd(); 12];

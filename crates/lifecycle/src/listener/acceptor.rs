@@ -133,9 +133,7 @@ mod tests {
     #[tokio::test]
     async fn connections_come_without_delay_and_with_their_peer() {
         let acceptor = Acceptor::new(bind("127.0.0.1:0".parse().unwrap()).unwrap()).unwrap();
-        let client = TcpStream::connect(acceptor.local_addr().unwrap())
-            .await
-            .unwrap();
+        let client = TcpStream::connect(acceptor.local_addr().unwrap()).await.unwrap();
         let (stream, peer) = acceptor.accept().await;
         assert_eq!(peer, client.local_addr().unwrap());
         assert!(stream.nodelay().unwrap());

@@ -79,24 +79,13 @@ impl Outage {
 
     pub(super) fn failed(&mut self, now: Instant) -> Failed {
         let Some(open) = &mut self.0 else {
-            self.0 = Some(Open {
-                began: now,
-                last: now,
-                failures: 1,
-                wait: SHORTEST,
-            });
-            return Failed {
-                wait: SHORTEST,
-                first: true,
-            };
+            self.0 = Some(Open { began: now, last: now, failures: 1, wait: SHORTEST });
+            return Failed { wait: SHORTEST, first: true };
         };
         open.last = now;
         open.failures += 1;
         open.wait = (open.wait * 2).min(LONGEST);
-        Failed {
-            wait: open.wait,
-            first: false,
-        }
+        Failed { wait: open.wait, first: false }
     }
 
     pub(super) fn accepted(&mut self, now: Instant) -> Option<Report> {
@@ -105,10 +94,8 @@ impl Outage {
         if now.saturating_since(open.last) < QUIET {
             return None;
         }
-        let report = Report {
-            lasted: open.last.saturating_since(open.began),
-            failures: open.failures,
-        };
+        let report =
+            Report { lasted: open.last.saturating_since(open.began), failures: open.failures };
         self.0 = None;
         Some(report)
     }
@@ -146,19 +133,10 @@ mod tests {
         for _ in 0..3 {
             clock.advance(Duration::from_secs(1));
             assert_eq!(outage.accepted(clock.now()), None);
-            assert_eq!(
-                outage.failed(clock.now()),
-                Failed {
-                    wait: SHORTEST,
-                    first: false
-                }
-            );
+            assert_eq!(outage.failed(clock.now()), Failed { wait: SHORTEST, first: false });
         }
         clock.advance(QUIET);
-        let report = Report {
-            lasted: Duration::from_secs(3),
-            failures: 4,
-        };
+        let report = Report { lasted: Duration::from_secs(3), failures: 4 };
         assert_eq!(outage.accepted(clock.now()), Some(report));
         assert!(!outage.is_open());
     }

@@ -145,7 +145,8 @@ impl Recorder for Counters {
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
 
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        assert_eq!(key.name(), "gabion_admission_decisions_total");
+        let known = ["gabion_admission_decisions_total", "gabion_budget_actions_total"];
+        assert!(known.contains(&key.name()), "{key}");
         let labels: Vec<_> = key.labels().map(Label::value).collect();
         let mut counters = self.0.lock().unwrap();
         Counter::from_arc(Arc::clone(counters.entry(labels.join(" ")).or_default()))
@@ -168,7 +169,8 @@ fn every_decision_is_counted_with_its_reason() {
         let _ = admission.admit(Class::Batch, NOW);
     };
     let counted = |mode| Counters::counted(2, mode, three_users_and_a_batch);
-    let enforced = ["batch deny budget 1", "user allow none 2", "user deny concurrency 1"];
+    let enforced =
+        ["batch deny budget 1", "shed_degraded 1", "user allow none 2", "user deny concurrency 1"];
     assert_eq!(counted(AdmissionMode::Enforce), enforced);
     let shadowed =
         ["batch would_deny budget 1", "user allow none 2", "user would_deny concurrency 1"];

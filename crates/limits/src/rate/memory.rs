@@ -106,9 +106,10 @@ impl MemoryRateStore {
                 || held(&locks, place.bucket).and_then(|l| l.tat(place.tag)).unwrap_or_default();
             let tat = before.map_or_else(stored, |before| tats[before]);
             let one = decision(i, charge, tat, now);
-            if let Verdict::Allow { tat, .. } = gcra(tat, charge.quota, charge.cost, now) {
-                tats[i] = tat;
-            }
+            tats[i] = match gcra(tat, charge.quota, charge.cost, now) {
+                Verdict::Allow { tat, .. } => tat,
+                Verdict::Deny { .. } => tat,
+            };
             decided = Some(decided.map_or(one, |worst| stricter(worst, one)));
         }
         let decided = decided.unwrap_or(Decision::Allow { charge: 0, standing: UNLIMITED });

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use gabion_auth::{RevocationStore, SessionStore};
 use gabion_clock::{Clock, SystemClock, UnixTime};
 use gabion_config::History;
-use gabion_auth::{RevocationStore, SessionStore};
 use gabion_sql::{
     Sql,
     backup::{self, BackupId},
@@ -119,9 +119,7 @@ async fn verify(context: &Context, id: &str) -> Result<(), Failure> {
 async fn restore(context: &Context, id: &str) -> Result<(), Failure> {
     let id = parse(id)?;
     if context.ask(Method::GET, "/livez", None).await?.is_some() {
-        return Err(Failure::new(
-            "the server is running: stop it, restore, and start it again",
-        ));
+        return Err(Failure::new("the server is running: stop it, restore, and start it again"));
     }
     let (data_dir, _lock) = offline::lock(context)?;
     let database = data_dir.database();
@@ -144,9 +142,7 @@ async fn restore(context: &Context, id: &str) -> Result<(), Failure> {
 
 /// Sessions that have ended since the backup was made must stay ended. A database that cannot be read
 /// has none to tell.
-async fn ended_sessions(
-    database: &std::path::Path,
-) -> Vec<(gabion_auth::SessionId, UnixTime)> {
+async fn ended_sessions(database: &std::path::Path) -> Vec<(gabion_auth::SessionId, UnixTime)> {
     if !database.exists() {
         return Vec::new();
     }

@@ -29,7 +29,8 @@ pub(super) async fn open(context: &Context) -> Result<Offline, Failure> {
     let settings = context.settings()?;
     let (data_dir, lock) = lock(context)?;
     let sql = Sql::open(&data_dir.database()).await?;
-    let keys = KeyRing::open(&data_dir.keys()).map_err(|e| Failure { code: 2, ..Failure::new(e) })?;
+    let keys =
+        KeyRing::open(&data_dir.keys()).map_err(|e| Failure { code: 2, ..Failure::new(e) })?;
     let clock = Arc::new(SystemClock::new());
     let store = Arc::new(sql.clone());
     let identity = Identity::new(store, Arc::new(keys), &settings.auth, 1, clock);

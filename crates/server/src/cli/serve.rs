@@ -23,10 +23,12 @@ pub(super) async fn serve(
     let mut arguments = surroundings.arguments.into_iter();
     let name = arguments.next();
     let program = surroundings.program.or_else(|| name.map(PathBuf::from));
-    let program = program.ok_or_else(|| Failure::usage("the program does not know its own file"))?;
+    let program =
+        program.ok_or_else(|| Failure::usage("the program does not know its own file"))?;
     let launch = Launch { program, arguments: arguments.collect() };
     let notify_socket = surroundings.notify_socket;
-    Ok(run(Start { sources: context.sources, launch, handover, notify_socket, print_ready }).await?)
+    Ok(run(Start { sources: context.sources, launch, handover, notify_socket, print_ready })
+        .await?)
 }
 
 /// Tells where to look, and the first password, once.

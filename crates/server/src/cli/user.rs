@@ -55,8 +55,7 @@ pub(super) async fn run(context: Context, command: UserCommand) -> Result<(), Fa
         UserCommand::Add { name, roles } => {
             let roles = if roles.is_empty() { vec!["user".to_owned()] } else { roles };
             let password = password()?;
-            let body =
-                json!({"username": name, "password": password.expose(), "roles": roles});
+            let body = json!({"username": name, "password": password.expose(), "roles": roles});
             if context.ask(Method::POST, USERS, Some(&body)).await?.is_none() {
                 let offline = offline::open(&context).await?;
                 let roles = Roles::new(roles);
@@ -68,8 +67,7 @@ pub(super) async fn run(context: Context, command: UserCommand) -> Result<(), Fa
         UserCommand::Passwd { name } => {
             let password = password()?;
             let body = json!({"password": password.expose()});
-            let change =
-                UserChange { password: Some(password.expose()), ..UserChange::default() };
+            let change = UserChange { password: Some(password.expose()), ..UserChange::default() };
             update(&context, &name, &body, change).await?;
             say(&format!("{name} has a new password; its sessions have ended"));
         }

@@ -20,6 +20,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
 };
+use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
@@ -46,11 +47,11 @@ pub trait Answer: Send + Sync + 'static {
 
     /// Answers one request.
     fn answer(
-        &self,
+        self: Arc<Self>,
         request: Request<RequestBody>,
         peer: Peer,
         reserved: bool,
-    ) -> impl Future<Output = Response<Self::Body>> + Send;
+    ) -> impl Future<Output = Response<Self::Body>> + Send + 'static;
 }
 
 /// Accepts and serves connections until the drain ends accepting.
@@ -73,56 +74,71 @@ pub async fn serve<A: Answer>(acceptor: Acceptor, entrance: Entrance, answer: Ar
     }
 }
 
-/// Serves one connection to its end.
-pub async fn connection<A: Answer>(
+/// Serves one connection to its end; it counts as open from this call on.
+pub fn connection<A: Answer>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     permit: ConnectionPermit,
     entrance: Entrance,
     answer: Arc<A>,
-) {
+) -> impl Future<Output = ()> + Send {
     let busy = entrance.drain.busy();
-    let watched = entrance.sweeper.watch();
-    let reserved = permit.reserved();
-    let builder = builder(&entrance.settings.load_full());
-    let io = TokioIo::new(WatchedIo::new(stream, Arc::clone(&watched.watch)));
-    let service = {
-        let watch = Arc::clone(&watched.watch);
-        service_fn(move |request: Request<Incoming>| {
-            let (watch, answer) = (Arc::clone(&watch), Arc::clone(&answer));
-            async move { Ok::<_, Infallible>(one(request, watch, &*answer, peer, reserved).await) }
-        })
-    };
-    let mut connection = pin!(builder.serve_connection(io, service));
-    let mut told = false;
-    let ended = poll_fn(|cx| {
-        if !told && watched.watch.is_draining() {
-            told = true;
-            if watched.watch.is_http2() {
-                // GOAWAY; an HTTP/1 connection is told with its next response.
-                connection.as_mut().graceful_shutdown();
+    async move {
+        let watched = entrance.sweeper.watch();
+        let reserved = permit.reserved();
+        let builder = builder(&entrance.settings.load_full());
+        let io = TokioIo::new(WatchedIo::new(stream, Arc::clone(&watched.watch)));
+        let service = {
+            let watch = Arc::clone(&watched.watch);
+            service_fn(move |request: Request<Incoming>| {
+                watch.request_began(request.version() == Version::HTTP_2);
+                let under_way = Some(UnderWay(Arc::clone(&watch)));
+                let body_watch = Arc::clone(&watch);
+                let request =
+                    request.map(|body| RequestBody::Connection { body, watch: body_watch });
+                Answering {
+                    answer: Arc::clone(&answer).answer(request, Peer(peer), reserved),
+                    under_way,
+                }
+            })
+        };
+        let mut connection = pin!(builder.serve_connection(io, service));
+        let mut told = false;
+        let ended = poll_fn(|cx| {
+            if !told && watched.watch.is_draining() {
+                told = true;
+                if watched.watch.is_http2() {
+                    // GOAWAY; an HTTP/1 connection is told with its next response.
+                    connection.as_mut().graceful_shutdown();
+                }
             }
+            connection.as_mut().poll(cx)
+        });
+        if let Err(error) = ended.await {
+            debug!(%peer, %error, "connection ended");
         }
-        connection.as_mut().poll(cx)
-    });
-    if let Err(error) = ended.await {
-        debug!(%peer, %error, "connection ended");
+        drop((permit, busy, watched));
     }
-    drop((permit, busy, watched));
 }
 
-async fn one<A: Answer>(
-    request: Request<Incoming>,
-    watch: Arc<Watch>,
-    answer: &A,
-    peer: SocketAddr,
-    reserved: bool,
-) -> Response<Counted<A::Body>> {
-    watch.request_began(request.version() == Version::HTTP_2);
-    let under_way = UnderWay(Arc::clone(&watch));
-    let request = request.map(|body| RequestBody::Connection { body, watch });
-    let response = answer.answer(request, Peer(peer), reserved).await;
-    response.map(|body| Counted { body, _under_way: under_way })
+pin_project! {
+    /// An answer on its way: written out, since an `async` block around a future moves all of it.
+    struct Answering<F> {
+        #[pin]
+        answer: F,
+        under_way: Option<UnderWay>,
+    }
+}
+
+impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
+    type Output = Result<Response<Counted<B>>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let Poll::Ready(response) = this.answer.poll(cx) else { return Poll::Pending };
+        let under_way = this.under_way.take();
+        Poll::Ready(Ok(response.map(|body| Counted { body, _under_way: under_way })))
+    }
 }
 
 fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
@@ -131,12 +147,13 @@ fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
     if !http2 {
         builder = builder.http1_only();
     }
-    // Heads a little beyond the limits are still parsed, so that they are answered with a problem.
+    // Larger heads than the limits allow are still parsed, so that they are answered with a problem.
     let slack = 64 * 1024;
-    builder
-        .http1()
-        .max_buf_size(size.head.as_usize().saturating_add(slack))
-        .max_headers(size.headers.saturating_add(28));
+    builder.http1().max_buf_size(size.head.as_usize().saturating_add(slack));
+    // Beyond hyper's own hundred it allocates and fills two tables for each request.
+    if size.headers > 100 {
+        builder.http1().max_headers(size.headers.saturating_add(1));
+    }
     builder
         .http2()
         .max_concurrent_streams(64)
@@ -159,7 +176,7 @@ impl Drop for UnderWay {
 /// A response body; when it ends, its request is no longer under way.
 struct Counted<B> {
     body: B,
-    _under_way: UnderWay,
+    _under_way: Option<UnderWay>,
 }
 
 impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Counted<B> {

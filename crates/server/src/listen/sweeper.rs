@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use gabion_clock::{Clock, Instant};
+use gabion_clock::{Clock, Instant, SystemClock, UnixTime};
 use gabion_config::Live;
 use gabion_limits::Overdue;
 use metrics::Counter;
@@ -45,6 +45,12 @@ impl Sweeper {
                 counter(Overdue::WriteStalled, "write"),
             ],
         }
+    }
+
+    /// The time of the last look.
+    #[must_use]
+    pub fn clock(&self, precise: SystemClock) -> CoarseClock {
+        CoarseClock { millis: Arc::clone(&self.millis), precise }
     }
 
     /// Watches a new connection until the guard is dropped.
@@ -95,6 +101,24 @@ impl Sweeper {
 impl Default for Sweeper {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Monotonic time as the sweeper last saw it: up to a tenth of a second old, and free to read. For
+/// lifetimes of minutes that are looked at on every request.
+#[derive(Debug, Clone)]
+pub struct CoarseClock {
+    millis: Arc<AtomicU64>,
+    precise: SystemClock,
+}
+
+impl Clock for CoarseClock {
+    fn now(&self) -> Instant {
+        Instant::ORIGIN + Duration::from_millis(self.millis.load(Ordering::Relaxed))
+    }
+
+    fn unix(&self) -> UnixTime {
+        self.precise.unix()
     }
 }
 

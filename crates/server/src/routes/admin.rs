@@ -7,15 +7,13 @@ use futures_util::stream;
 use gabion_auth::Access;
 use gabion_errors::types;
 use gabion_limits::Class;
-use gabion_tower::{
-    Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract,
-};
+use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ADMIN, Call, Endpoint, Input, JSON, MONITOR, Reply, answers, batch, json, text};
+use super::{ADMIN, Call, Endpoint, Input, JSON, MONITOR, Reply, answers, batch, json, media};
 use crate::{app::App, body::ReplyBody};
 
 static RESTART: RouteContract = RouteContract {
@@ -62,7 +60,7 @@ static EVENTS: RouteContract = RouteContract {
     deadline: DeadlineRule::Endless,
     rate: RateRule::Standard,
     cache: CacheRule::NoStore,
-    answer: text("text/event-stream"),
+    answer: media("text/event-stream"),
     problems: &[],
 };
 

@@ -5,6 +5,7 @@ use futures_util::{StreamExt, stream};
 use gabion_auth::Access;
 use gabion_errors::{Problem, Rejection, types};
 use gabion_limits::Class;
+use gabion_monitor::RequestId;
 use gabion_tower::{BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{
     HeaderMap, HeaderValue, Method, Request, StatusCode, Uri,
@@ -175,7 +176,8 @@ pub type ItemBody = http_body_util::combinators::UnsyncBoxBody<Bytes, gabion_err
 /// The answer to an item that was not even tried.
 fn refusal(problem: &Problem) -> ItemResponse {
     let body = |bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
-    gabion_tower::problem_response(problem, "").map(body)
+    let request_id = RequestId::random();
+    gabion_tower::problem_response(problem, request_id.as_str()).map(body)
 }
 
 /// The answer to an item before the server has its stack.

@@ -4,9 +4,7 @@ use gabion_auth::Access;
 use gabion_config::{Change, Changed, Entry};
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
-use gabion_tower::{
-    Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract,
-};
+use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

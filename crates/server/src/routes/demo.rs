@@ -135,7 +135,10 @@ async fn work(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
     if io > 0 {
         tokio::time::sleep(Duration::from_millis(io)).await;
     }
-    json(StatusCode::OK, &WorkResponse { ok: true, data: "0123456789abcdef0123456789abcdef0123456789" })
+    json(
+        StatusCode::OK,
+        &WorkResponse { ok: true, data: "0123456789abcdef0123456789abcdef0123456789" },
+    )
 }
 
 /// Keeps a core busy, as work does; the one place that asks for the time in a loop.

@@ -12,7 +12,7 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Call, Endpoint, Input, JSON, Reply, answers, json, page, reply, schema, text};
+use super::{Call, Endpoint, Input, JSON, Reply, answers, json, media, page, reply, schema};
 use crate::app::App;
 
 static OPENAPI: RouteContract = RouteContract {
@@ -27,7 +27,7 @@ static OPENAPI: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
     cache: CacheRule::Public(Duration::from_secs(60)),
-    answer: text(JSON),
+    answer: media(JSON),
     problems: &[],
 };
 
@@ -43,7 +43,7 @@ static DOCS: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
     cache: CacheRule::Public(Duration::from_secs(60)),
-    answer: text(page::HTML),
+    answer: media(page::HTML),
     problems: &[],
 };
 
@@ -93,7 +93,9 @@ fn docs(app: &App, _exchange: &mut Exchange) -> Reply {
 fn problem(_app: &App, exchange: &mut Exchange) -> Reply {
     let code = exchange.param("code").unwrap_or_default();
     let Some(kind) = types::ALL.iter().find(|kind| kind.code == code) else {
-        return Err(Problem::new(&types::NOT_FOUND).detail("there is no problem of this code").into());
+        return Err(Problem::new(&types::NOT_FOUND)
+            .detail("there is no problem of this code")
+            .into());
     };
     let page = ProblemPage {
         code: kind.code,

@@ -9,7 +9,7 @@ use gabion_tower::{BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteC
 use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_SECURITY_POLICY};
 use sha2::{Digest, Sha256};
 
-use super::{Call, Endpoint, Reply, reply, text};
+use super::{Call, Endpoint, Reply, media, reply};
 use crate::{app::App, body::ReplyBody};
 
 pub(super) const HTML: &str = "text/html; charset=utf-8";
@@ -26,12 +26,11 @@ static PAGE: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
     cache: CacheRule::Public(Duration::from_secs(60)),
-    answer: text(HTML),
+    answer: media(HTML),
     problems: &[],
 };
 
-pub(super) static ENDPOINTS: [Endpoint; 1] =
-    [Endpoint { contract: &PAGE, call: Call::Now(page) }];
+pub(super) static ENDPOINTS: [Endpoint; 1] = [Endpoint { contract: &PAGE, call: Call::Now(page) }];
 
 fn page(app: &App, _exchange: &mut Exchange) -> Reply {
     Ok(app.pages.status.response())

@@ -3,15 +3,13 @@
 use gabion_auth::Access;
 use gabion_limits::Class;
 use gabion_monitor::Status;
-use gabion_tower::{
-    Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract,
-};
+use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Call, Endpoint, MONITOR, Reply, answers, json, reply, text};
+use super::{Call, Endpoint, MONITOR, Reply, answers, json, media, reply};
 use crate::app::App;
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -46,7 +44,7 @@ static LIVEZ: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     rate: RateRule::Exempt,
     cache: CacheRule::NoStore,
-    answer: text(PLAIN),
+    answer: media(PLAIN),
     problems: &[],
 };
 
@@ -62,7 +60,7 @@ static READYZ: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     rate: RateRule::Exempt,
     cache: CacheRule::NoStore,
-    answer: text(PLAIN),
+    answer: media(PLAIN),
     problems: &[],
 };
 

@@ -28,7 +28,6 @@ fn charge(key: &[u8], quota: Quota, cost: u32) -> Charge<'_> {
     Charge { limit: "test", key, quota, cost }
 }
 
-#[cfg(feature = "conformance")]
 #[test]
 fn the_memory_store_conforms() {
     now(super::super::conformance::run(MemoryRateStore::with_capacity(1000)));
@@ -60,6 +59,18 @@ fn a_table_at_its_capacity_forgets_few_keys() {
         .filter(|key| now(store.decide(&[charge(&key[..], quota, 1)], at(1))).is_allowed())
         .count();
     assert!(forgotten <= 100, "{forgotten} of 10000 keys had their burst again");
+}
+
+#[test]
+fn a_key_that_is_charged_twice_is_told_the_longer_wait() {
+    let store = MemoryRateStore::with_capacity(100);
+    let quota = Quota::new(Rate::per_second(1), 5);
+    now(store.decide(&[charge(b"key", quota, 5)], at(1)));
+    let charges = [charge(b"key", quota, 1), charge(b"key", quota, 3)];
+    let Decision::Deny { charge, retry_after, .. } = now(store.decide(&charges, at(1))) else {
+        panic!("nothing is left of the quota");
+    };
+    assert_eq!((charge, retry_after), (1, Duration::from_secs(3)));
 }
 
 #[test]
