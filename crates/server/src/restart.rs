@@ -44,7 +44,7 @@ pub struct Restarter {
     drain: Drain,
     notifier: Arc<Notifier>,
     clock: SystemClock,
-    listeners: OnceLock<Vec<(&'static str, TcpListener)>>,
+    listeners: Mutex<Arc<Vec<(&'static str, TcpListener)>>>,
     predecessor: AtomicBool,
     last: Mutex<Option<LastRestart>>,
     /// Kept until this process ends: its end tells the successor that we are gone.
@@ -69,7 +69,7 @@ impl Restarter {
             drain,
             notifier,
             clock,
-            listeners: OnceLock::new(),
+            listeners: Mutex::default(),
             predecessor: AtomicBool::new(false),
             last: Mutex::new(None),
             successor: Mutex::new(None),
@@ -79,7 +79,12 @@ impl Restarter {
 
     /// The sockets that a new process takes over.
     pub fn hold(&self, listeners: Vec<(&'static str, TcpListener)>) {
-        let _ = self.listeners.set(listeners);
+        *self.listeners_lock() = Arc::new(listeners);
+    }
+
+    /// Lets go of the sockets: there will be no new process from this one.
+    pub fn release(&self) {
+        self.hold(Vec::new());
     }
 
     /// Tells `told` when two processes begin or cease to share the store.
@@ -126,8 +131,8 @@ impl Restarter {
             this.share(true);
             let mut command = Command::new(&this.launch.program);
             command.args(&this.launch.arguments);
-            let listeners = this.listeners.get().map_or(&[][..], Vec::as_slice);
-            let listeners: Vec<_> = listeners.iter().map(|(name, l)| (*name, l.as_fd())).collect();
+            let held = Arc::clone(&this.listeners_lock());
+            let listeners: Vec<_> = held.iter().map(|(name, l)| (*name, l.as_fd())).collect();
             match attempt.start(command, &listeners, READY_WITHIN).await {
                 Ok(successor) => this.hand_over(successor),
                 Err(error) => this.go_on(error),
@@ -159,6 +164,10 @@ impl Restarter {
     fn note(&self, outcome: &'static str, detail: String) {
         let at = self.clock.unix().to_string();
         *self.last_lock() = Some(LastRestart { at, outcome, detail });
+    }
+
+    fn listeners_lock(&self) -> MutexGuard<'_, Arc<Vec<(&'static str, TcpListener)>>> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn last_lock(&self) -> MutexGuard<'_, Option<LastRestart>> {

@@ -104,7 +104,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
         None => None,
     };
     match prepare(&start, clock, inherited.as_mut()).await {
-        Ok(prepared) => prepared.serve(inherited, signals).await,
+        Ok((prepared, listeners)) => prepared.serve(listeners, inherited, signals).await,
         Err(error) => {
             if let Some(inherited) = inherited {
                 inherited.refuse(&error.to_string()).await;
@@ -121,7 +121,6 @@ struct Prepared {
     sweeper: Arc<Sweeper>,
     drain: Drain,
     notifier: Arc<Notifier>,
-    listeners: Listeners,
     data_dir: DataDir,
     lock: Option<DataLock>,
     file: Option<PathBuf>,
@@ -140,7 +139,7 @@ async fn prepare(
     start: &Start,
     clock: SystemClock,
     mut inherited: Option<&mut Inherited>,
-) -> Result<Prepared, RunError> {
+) -> Result<(Prepared, Listeners), RunError> {
     let begun = clock.now();
     let file = start.sources.file.clone();
     let seen = text(file.as_deref());
@@ -214,20 +213,21 @@ async fn prepare(
         dispatcher: OnceLock::new(),
         own: own.clone(),
     });
-    Ok(Prepared {
+    let print_ready = start.print_ready;
+    let prepared = Prepared {
         app,
         sql,
         sweeper,
         drain,
         notifier,
-        listeners,
         data_dir,
         lock,
         file,
         seen,
-        print_ready: start.print_ready,
+        print_ready,
         first,
-    })
+    };
+    Ok((prepared, listeners))
 }
 
 impl Listeners {
@@ -259,8 +259,13 @@ impl Listeners {
 }
 
 impl Prepared {
-    async fn serve(self, inherited: Option<Inherited>, signals: Signals) -> Result<(), RunError> {
-        let Self { app, listeners, drain, sweeper, .. } = &self;
+    async fn serve(
+        self,
+        listeners: Listeners,
+        inherited: Option<Inherited>,
+        signals: Signals,
+    ) -> Result<(), RunError> {
+        let Self { app, drain, sweeper, .. } = &self;
         let settings = app.settings.load_full();
         let entrance = Entrance {
             table: Arc::clone(&app.connections),
@@ -312,16 +317,16 @@ impl Prepared {
         };
         let control = ControlSocket::bind(&self.data_dir.control_socket()).map_err(failed)?;
         let control = tokio::spawn(control.serve(entrance.clone(), local));
-        let copy =
-            |listener: &TcpListener| listener.try_clone().and_then(Acceptor::new).map_err(failed);
+        let address = listeners.main.local_addr().map_err(failed)?;
+        let acceptor = |listener| Acceptor::new(listener).map_err(failed);
         let mut accepting =
-            vec![tokio::spawn(serve(copy(&listeners.main)?, entrance.clone(), front))];
-        if let (Some(listener), Some(admin)) = (&listeners.admin, admin) {
-            accepting.push(tokio::spawn(serve(copy(listener)?, entrance, admin)));
+            vec![tokio::spawn(serve(acceptor(listeners.main)?, entrance.clone(), front))];
+        if let (Some(listener), Some(admin)) = (listeners.admin, admin) {
+            accepting.push(tokio::spawn(serve(acceptor(listener)?, entrance, admin)));
         }
         app.readiness.advance(State::Ready);
         self.notifier.ready();
-        self.announce();
+        self.announce(address);
         let succession = self.succeed(gone);
         let outcome = tokio::select! {
             outcome = self.until_drained(signals, &mut accepting) => outcome,
@@ -402,9 +407,8 @@ impl Prepared {
         ]
     }
 
-    fn announce(&self) {
-        let address = self.listeners.main.local_addr().ok();
-        let address = address.map_or_else(String::new, |address| address.to_string());
+    fn announce(&self, address: SocketAddr) {
+        let address = address.to_string();
         if self.app.restarter.generation() == 1 {
             crate::cli::greet(&address, self.first.as_ref(), self.print_ready);
         }
@@ -430,6 +434,9 @@ impl Prepared {
             for task in accepting {
                 let _ = task.await;
             }
+            // Now nobody waits in a queue that nobody serves: without a successor, new clients are
+            // refused by the system at once.
+            self.app.restarter.release();
             let spent = self.app.now().saturating_since(begun);
             self.drain.finished(within.saturating_sub(spent)).await
         };
