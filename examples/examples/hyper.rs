@@ -154,7 +154,7 @@ async fn start() -> Result<SocketAddr, Box<dyn Error + Send + Sync>> {
     let (store, keys) = (Arc::new(MemoryStore::new()), Arc::new(KeyRing::ephemeral()));
     let config = AuthConfig::default();
     let identity = Identity::new(Arc::clone(&store), keys, &config, 2, Arc::new(clock))?;
-    identity.create_user("ann", PASSWORD, Roles::new(["user"])).await?;
+    identity.create_user("ann", PASSWORD, Roles::new(["user"]), "start").await?;
 
     let sizes = SizeConfig::default();
     let rates = Arc::new(MemoryRateStore::with_capacity(100_000));

@@ -76,7 +76,7 @@ impl<C: Clock> Track<C> {
         }
     }
 
-    fn log(line: Line, route: &'static str, status: u16, duration: Duration) {
+    fn log(line: &Line, route: &'static str, status: u16, duration: Duration) {
         info!(
             target: "gabion::access",
             request_id = line.request_id,
@@ -105,7 +105,7 @@ impl<C: Clock> Drop for Track<C> {
             permit.finish(at, if status < 500 { Outcome::Success } else { Outcome::Overload });
         }
         if let Some(line) = self.line.take() {
-            Self::log(*line, self.route.contract.path, status, duration);
+            Self::log(&line, self.route.contract.path, status, duration);
         }
     }
 }
