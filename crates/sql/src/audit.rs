@@ -122,7 +122,7 @@ const DETAIL_MAX: usize = 4096;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scratch::Scratch;
+    use crate::{result_code, scratch::Scratch};
 
     fn login(second: u64) -> AuditRecord {
         AuditRecord {
@@ -174,6 +174,28 @@ mod tests {
         assert_eq!(scratch.sql.prune_audit(UnixTime::from_secs(9)).await.unwrap(), 1);
         scratch.sql.append_audit(&[login(9)]).await.unwrap();
         assert_eq!(scratch.sql.audit(None, 9).await.unwrap()[0].id, Some(3));
+    }
+
+    async fn limit_pages(sql: &Sql, pages: i64) {
+        let statement = sqlx::AssertSqlSafe(format!("pragma max_page_count = {pages}"));
+        sqlx::raw_sql(statement).execute(&sql.writer).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_was_full_takes_records_again_once_there_is_room() {
+        let scratch = Scratch::new().await;
+        // Not a page more than there are.
+        limit_pages(&scratch.sql, 1).await;
+        let long = AuditRecord { detail: Some("x".repeat(DETAIL_MAX)), ..login(1) };
+        let records = vec![long; 100];
+        let error = scratch.sql.append_audit(&records).await.unwrap_err();
+        let code = error.0.downcast_ref::<sqlx::Error>().and_then(result_code::of);
+        assert_eq!(code, Some(result_code::FULL), "{error:?}");
+        assert_eq!(scratch.sql.audit(None, 9).await.unwrap(), []);
+
+        limit_pages(&scratch.sql, 1_000_000).await;
+        scratch.sql.append_audit(&records).await.unwrap();
+        assert_eq!(scratch.sql.audit(None, 1000).await.unwrap().len(), 100);
     }
 
     #[tokio::test]

@@ -65,7 +65,15 @@ impl Sql {
 
     /// A transaction that holds the write lock from the start, so that what it reads stays true.
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.writer.begin_with("begin immediate").await
+        match self.writer.begin_with(BEGIN).await {
+            // SQLite ends a transaction by itself when the disk is full or fails, and sqlx goes on
+            // counting it. Only another connection can begin one again.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                self.writer.begin_with(BEGIN).await
+            }
+            begun => begun,
+        }
     }
 }
 
@@ -78,3 +86,5 @@ impl fmt::Debug for Sql {
 pub(crate) fn store_error(error: sqlx::Error) -> StoreError {
     StoreError(error.into())
 }
+
+const BEGIN: &str = "begin immediate";
