@@ -16,6 +16,8 @@ pub struct AuditEvent {
     pub outcome: &'static str,
     /// The account concerned, where there is a valid name.
     pub subject: Option<String>,
+    /// Who did it, where that is not the account concerned.
+    pub actor: Option<String>,
     /// The session concerned.
     pub session: Option<SessionId>,
     /// The address of the client, where it is known.

@@ -32,7 +32,7 @@
 //! let (store, keys) = (Arc::new(MemoryStore::new()), Arc::new(KeyRing::ephemeral()));
 //! let identity = Identity::new(store.clone(), keys, &AuthConfig::default(), 4, clock.clone())?;
 //! identity.restore().await?;
-//! identity.create_user("ann", "velvet kayak outruns mildew", Roles::new(["user"])).await?;
+//! identity.create_user("ann", "velvet kayak outruns mildew", Roles::new(["user"]), "admin").await?;
 //!
 //! let tokens = identity.login("ann", "velvet kayak outruns mildew", "192.0.2.1").await?;
 //! let authenticator = identity.authenticator(StoredAccounts(store));

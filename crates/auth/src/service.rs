@@ -246,6 +246,7 @@ impl<S: IdentityStore> Inner<S> {
             action,
             outcome,
             subject: Some(username.to_string()),
+            actor: None,
             session: None,
             address: None,
         }

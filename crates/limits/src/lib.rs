@@ -43,7 +43,6 @@ pub mod metrics;
 pub mod quota;
 pub mod rate;
 
-// helper modules
 pub mod admission;
 mod class;
 mod client_addr;

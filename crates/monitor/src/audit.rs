@@ -33,7 +33,7 @@ pub struct AuditEvent {
     pub action: &'static str,
     /// How it ended, as `success` or `invalid-credentials`.
     pub outcome: &'static str,
-    /// Who: an account, or what somebody gave as its name.
+    /// Whose: an account, or what somebody gave as its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// In which session.
@@ -45,7 +45,7 @@ pub struct AuditEvent {
     /// By which request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
-    /// What else there is to know, as the account that was changed.
+    /// What else there is to know, as who changed the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<Cow<'static, str>>,
 }

@@ -2,7 +2,8 @@
 
 use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
 
-/// Seconds from the head of a request to the end of its answer, a histogram.
+/// Seconds from the head of a request to the head of its answer, a histogram. How long the body
+/// takes is the reader's affair as well, and not counted.
 ///
 /// Labels: `http_request_method`, `http_route` (both fixed when the route is declared),
 /// `http_response_status_code` (a closed list of codes; any other is told by its class, as `2xx`).
@@ -41,7 +42,7 @@ pub const AUDIT_DROPPED: &str = "gabion_audit_dropped_total";
 
 /// Tells the recorder what each metric means. Call once, after the recorder is installed.
 pub fn describe() {
-    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Time from request head to end of answer");
+    describe_histogram!(REQUEST_DURATION, Unit::Seconds, "Time from request head to response head");
     describe_gauge!(ACTIVE_REQUESTS, "Requests being served");
     describe_gauge!(BUDGET_USED, "Used part of each budget, 1 is all of it");
     describe_gauge!(ALERT_ACTIVE, "1 while the alert holds");

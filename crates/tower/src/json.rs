@@ -11,6 +11,7 @@ mod strict;
 
 use gabion_errors::{BoxError, Problem, Rejection, types};
 use gabion_limits::SizeConfig;
+use http::header::CONTENT_TYPE;
 use http_body::Body;
 use serde_json::Value;
 
@@ -42,6 +43,10 @@ where
         BodyRule::OptionalJson(schema) => (schema, true),
     };
     if optional && body.is_end_stream() {
+        // Nothing needs no type; a type that this route does not read is still a mistake.
+        if exchange.head.headers.contains_key(CONTENT_TYPE) {
+            media::check(&exchange.head.headers)?;
+        }
         return Ok(None);
     }
     media::check(&exchange.head.headers)?;

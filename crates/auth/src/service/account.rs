@@ -179,7 +179,7 @@ impl<S: IdentityStore> Identity<S> {
         .await
     }
 
-    /// Makes an enabled account.
+    /// Makes an enabled account. The record of it names `actor`.
     ///
     /// # Errors
     ///
@@ -189,6 +189,7 @@ impl<S: IdentityStore> Identity<S> {
         username: &str,
         password: &str,
         roles: Roles,
+        actor: &str,
     ) -> Result<Account, CreateUserError> {
         let inner = &self.0;
         let mut faults = role_faults(&roles);
@@ -213,12 +214,13 @@ impl<S: IdentityStore> Identity<S> {
         if let Some(watch) = inner.watch.get() {
             watch.changed(username);
         }
-        inner.note(None, inner.event("user.create", "success", username));
+        let event = inner.event("user.create", "success", username);
+        inner.note(None, AuditEvent { actor: Some(actor.to_owned()), ..event });
         Ok(account)
     }
 
     /// Changes an account and returns what it is now. Disabling it and a new password end every
-    /// session.
+    /// session. The record of it names `actor`.
     ///
     /// # Errors
     ///
@@ -227,6 +229,7 @@ impl<S: IdentityStore> Identity<S> {
         &self,
         username: &Username,
         change: UserChange<'_>,
+        actor: &str,
     ) -> Result<Account, UpdateUserError> {
         let UserChange { roles, enabled, password } = change;
         let mut faults = roles.as_ref().map(role_faults).unwrap_or_default();
@@ -250,7 +253,7 @@ impl<S: IdentityStore> Identity<S> {
             Some(password) => Some(self.0.hashes.hash(password).await?),
             None => None,
         };
-        let (inner, name) = (Arc::clone(&self.0), username.clone());
+        let (inner, name, actor) = (Arc::clone(&self.0), username.clone(), actor.to_owned());
         carry_through(async move {
             let _one = inner.changes.lock().await;
             let new_password = password_hash.is_some();
@@ -261,7 +264,8 @@ impl<S: IdentityStore> Identity<S> {
             if new_password {
                 inner.throttle.reset(name.as_str());
             }
-            inner.note(None, inner.event("user.update", "success", &name));
+            let event = inner.event("user.update", "success", &name);
+            inner.note(None, AuditEvent { actor: Some(actor), ..event });
             updated.ok_or(UpdateUserError::Unknown)
         })
         .await

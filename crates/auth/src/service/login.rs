@@ -109,6 +109,7 @@ impl<S: IdentityStore> Identity<S> {
             outcome: told,
             // What is no name may be a password in the wrong field.
             subject: name.map(|name| name.to_string()),
+            actor: None,
             session: login.as_ref().ok().map(|(session, _)| *session),
             address: Some(head(address)),
         };

@@ -78,6 +78,7 @@ impl<S: IdentityStore> Identity<S> {
             at: inner.clock.unix(),
             action: "refresh",
             outcome: told,
+            actor: None,
             subject: refreshed.as_ref().ok().map(|(session, _)| session.username.to_string()),
             session: read.ok().map(|(id, _)| id),
             address: None,

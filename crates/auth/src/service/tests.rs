@@ -58,7 +58,7 @@ async fn world() -> World {
         (Arc::new(MemoryStore::new()), Arc::new(KeyRing::ephemeral()), ManualClock::new());
     let records = Records::default();
     let identity = identity(&store, &keys, &config(), &clock).with_audit(records.clone());
-    identity.create_user("ann", GOOD, Roles::new(["user"])).await.unwrap();
+    identity.create_user("ann", GOOD, Roles::new(["user"]), "admin").await.unwrap();
     let authenticator = identity.authenticator(StoredAccounts(Arc::clone(&store)));
     World { identity, authenticator, store, keys, clock, records }
 }
@@ -100,10 +100,10 @@ async fn a_login_gives_tokens_that_work() {
 #[tokio::test]
 async fn unknown_wrong_and_disabled_get_the_same_answer() {
     let world = world().await;
-    world.identity.create_user("bob", BETTER, Roles::default()).await.unwrap();
+    world.identity.create_user("bob", BETTER, Roles::default(), "admin").await.unwrap();
     let bob = Username::parse("bob").unwrap();
     let disable = UserChange { enabled: Some(false), ..UserChange::default() };
-    world.identity.update_user(&bob, disable).await.unwrap();
+    world.identity.update_user(&bob, disable, "admin").await.unwrap();
     let long = "x".repeat(2000);
     for (name, password) in
         [("ann", BETTER), ("nobody", GOOD), ("bob", BETTER), ("no name!", GOOD), ("ann", &long)]
@@ -246,19 +246,19 @@ async fn what_an_administrator_changes_holds_for_the_next_request() {
     let ann = Username::parse("ann").unwrap();
     let tokens = world.login().await;
     let roles = UserChange { roles: Some(Roles::new(["monitor"])), ..UserChange::default() };
-    world.identity.update_user(&ann, roles).await.unwrap();
+    world.identity.update_user(&ann, roles, "admin").await.unwrap();
     assert_eq!(world.ask(&tokens).await.unwrap().roles, Roles::new(["monitor"]));
 
     let disable = UserChange { enabled: Some(false), ..UserChange::default() };
-    world.identity.update_user(&ann, disable).await.unwrap();
+    world.identity.update_user(&ann, disable, "admin").await.unwrap();
     assert!(world.refused(&tokens).await);
     let enable = UserChange { enabled: Some(true), ..UserChange::default() };
-    world.identity.update_user(&ann, enable).await.unwrap();
+    world.identity.update_user(&ann, enable, "admin").await.unwrap();
     assert!(world.refused(&tokens).await, "a session does not come back");
 
     let tokens = world.login().await;
     let password = UserChange { password: Some(BETTER), ..UserChange::default() };
-    world.identity.update_user(&ann, password).await.unwrap();
+    world.identity.update_user(&ann, password, "admin").await.unwrap();
     assert!(world.refused(&tokens).await);
 }
 
@@ -267,23 +267,25 @@ async fn every_fault_of_a_new_account_is_told_at_once() {
     let world = world().await;
     let error = world
         .identity
-        .create_user("Ann Miller", "short", Roles::new(["Ad min"]))
+        .create_user("Ann Miller", "short", Roles::new(["Ad min"]), "admin")
         .await
         .unwrap_err();
     let problem = error.to_problem();
     let pointers: Vec<_> = problem.field_errors().iter().map(|f| f.pointer.as_str()).collect();
     assert_eq!(pointers, ["/roles", "/username", "/password", "/password"]);
-    let again = world.identity.create_user("ANN", BETTER, Roles::default()).await.unwrap_err();
+    let again =
+        world.identity.create_user("ANN", BETTER, Roles::default(), "admin").await.unwrap_err();
     assert_eq!(code(&again), (409, "conflict"));
     let nobody = Username::parse("nobody").unwrap();
-    let error = world.identity.update_user(&nobody, UserChange::default()).await.unwrap_err();
+    let error =
+        world.identity.update_user(&nobody, UserChange::default(), "admin").await.unwrap_err();
     assert_eq!(code(&error), (404, "not-found"));
 }
 
 #[tokio::test]
 async fn a_session_is_ended_by_its_owner_only() {
     let world = world().await;
-    world.identity.create_user("bob", BETTER, Roles::default()).await.unwrap();
+    world.identity.create_user("bob", BETTER, Roles::default(), "admin").await.unwrap();
     let bob = world.identity.login("bob", BETTER, "").await.unwrap();
     let bob = world.ask(&bob).await.unwrap();
     let (own, other) = (world.login().await, world.login().await);
@@ -358,6 +360,7 @@ async fn what_happens_is_recorded_without_secrets() {
             ("refresh", "success"),
         ]
     );
+    assert_eq!(records[0].actor.as_deref(), Some("admin"));
     assert_eq!(records[2].subject.as_deref(), Some("ann"));
     assert_eq!(records[2].address.as_deref(), Some("192.0.2.9"));
     let all = format!("{records:?} {tokens:?}");
@@ -378,6 +381,6 @@ async fn a_change_is_told_to_the_watch_before_it_is_answered() {
     let identity = world.identity.clone().with_watch(Watch(Arc::clone(&seen)));
     let ann = Username::parse("ann").unwrap();
     let roles = UserChange { roles: Some(Roles::default()), ..UserChange::default() };
-    identity.update_user(&ann, roles).await.unwrap();
+    identity.update_user(&ann, roles, "admin").await.unwrap();
     assert_eq!(*seen.lock(), ["ann"]);
 }
