@@ -1,8 +1,11 @@
 //! Accounts as requests see them: looked up once, remembered until they change.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use gabion_auth::{AccountState, AccountWatch, Accounts, Roles, StoreError, UserStore, Username};
@@ -50,6 +53,11 @@ impl CachedAccounts {
             self.cache.clear();
             self.shared.store(false, Ordering::SeqCst);
         }
+    }
+
+    /// How long accounts are remembered that are read from now on.
+    pub fn set_ttl(&self, ttl: Duration) {
+        self.cache.set_ttl(ttl);
     }
 
     /// For the status page.

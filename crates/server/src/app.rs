@@ -15,7 +15,7 @@ use gabion_errors::Rejection;
 use gabion_lifecycle::{Readiness, State};
 use gabion_limits::{ConnectionTable, admission::Admission, rate::MemoryRateStore};
 use gabion_sql::Sql;
-use gabion_tower::Peer;
+use gabion_tower::{Exchange, Peer};
 use http::Request;
 use serde_json::Value;
 
@@ -124,17 +124,20 @@ impl App {
         status::document(self, now)
     }
 
-    /// The API document.
+    /// The document of the API that `exchange` came through.
     ///
     /// # Errors
     ///
     /// When too many wait for it already.
-    pub async fn openapi(&self, now: Instant) -> Result<Bytes, Rejection> {
-        let make = || {
-            let document = openapi::document(&routes::endpoints(&self.settings.load()));
-            serde_json::to_vec(&document).unwrap_or_default().into()
+    pub async fn openapi(&self, exchange: &Exchange) -> Result<Bytes, Rejection> {
+        let all = routes::endpoints(&self.settings.load());
+        let (name, mounted) = if routes::mounts_all(&all, exchange) {
+            ("openapi", all)
+        } else {
+            ("openapi-public", routes::public(&all))
         };
-        self.caches.document("openapi", now, make).await
+        let make = || serde_json::to_vec(&openapi::document(&mounted)).unwrap_or_default().into();
+        self.caches.document(name, exchange.now, make).await
     }
 
     /// Begins a hand-over to a new process and returns its generation.

@@ -1,15 +1,20 @@
 //! The audit trail: every event to the log, and in batches to the database.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use gabion_auth::AuditSink;
+use gabion_auth::{AuditSink, StoreError};
+use gabion_clock::{Clock, SystemClock, UnixTime};
 use gabion_monitor::{AuditEvent, Auditor, LogAuditor, QueueAuditor};
 use gabion_sql::{AuditRecord, Sql};
-use tracing::error;
+use tracing::{error, warn};
 
 /// Events that wait for the database at most; what is beyond them is in the log alone, and counted.
 const WAITING: usize = 10_000;
 const BATCH: usize = 500;
+/// How long the database keeps an event.
+const KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// How often it forgets those that are older.
+const PRUNE: Duration = Duration::from_secs(3600);
 
 /// Takes events without ever waiting. Clones share the queue.
 #[derive(Clone)]
@@ -26,10 +31,20 @@ impl AuditTrail {
         self.0.record(event);
     }
 
-    /// Writes to the database until the trail is closed.
+    /// Writes to the database, and forgets there what is old, until the trail is closed.
     pub(crate) async fn write(&self, sql: &Sql) {
+        let clock = SystemClock::new();
+        let mut prunes = tokio::time::interval(PRUNE);
         loop {
-            let events = self.0.next_batch(BATCH).await;
+            let events = tokio::select! {
+                events = self.0.next_batch(BATCH) => events,
+                _ = prunes.tick() => {
+                    if let Err(error) = forget(sql, clock.unix()).await {
+                        warn!(target: "gabion::audit", %error, "old events could not be pruned");
+                    }
+                    continue;
+                }
+            };
             if events.is_empty() {
                 return;
             }
@@ -52,9 +67,16 @@ impl AuditSink for AuditTrail {
         let mut own = AuditEvent::new(event.at, event.action, event.outcome);
         own.subject = event.subject;
         own.session = event.session.map(|session| session.to_string());
+        own.detail = event.actor.map(|actor| format!("by {actor}").into());
         own.address = event.address.and_then(|address| address.parse().ok());
         self.note(own);
     }
+}
+
+/// Forgets what is too old to be kept at `now`; returns how many events that were.
+async fn forget(sql: &Sql, now: UnixTime) -> Result<u64, StoreError> {
+    let kept = u64::try_from(KEPT.as_millis()).unwrap_or(u64::MAX);
+    sql.prune_audit(UnixTime::from_millis(now.as_millis().saturating_sub(kept))).await
 }
 
 fn record(event: AuditEvent) -> AuditRecord {
@@ -67,5 +89,38 @@ fn record(event: AuditEvent) -> AuditRecord {
         session: event.session,
         address: event.address.map(|address| address.to_string()),
         detail: event.detail.map(Into::into),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn events_are_forgotten_after_ninety_days_and_not_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = Sql::open(&folder.path().join("data.sqlite3")).await.unwrap();
+        let event = || AuditRecord { at: UnixTime::from_secs(1_000_000), ..AuditRecord::default() };
+        sql.append_audit(&[event()]).await.unwrap();
+        let last = UnixTime::from_secs(1_000_000) + KEPT;
+        assert_eq!(forget(&sql, last).await.unwrap(), 0);
+        assert_eq!(forget(&sql, last + Duration::from_millis(1)).await.unwrap(), 1);
+        assert_eq!(sql.audit(None, 9).await.unwrap(), []);
+    }
+
+    #[tokio::test]
+    async fn whoever_writes_the_trail_prunes_it_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let sql = Sql::open(&folder.path().join("data.sqlite3")).await.unwrap();
+        let old = AuditRecord { at: UnixTime::from_secs(1), ..AuditRecord::default() };
+        sql.append_audit(&[old]).await.unwrap();
+        let trail = AuditTrail::new();
+        let forgotten = async {
+            while !sql.audit(None, 9).await.unwrap().is_empty() {
+                tokio::task::yield_now().await;
+            }
+            trail.close();
+        };
+        tokio::join!(trail.write(&sql), forgotten);
     }
 }

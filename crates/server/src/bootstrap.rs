@@ -47,7 +47,7 @@ pub async fn first_account(
     };
     let name = &config.bootstrap.username;
     let roles = Roles::new(["admin"]);
-    match identity.create_user(name, password.expose(), roles).await {
+    match identity.create_user(name, password.expose(), roles, "start").await {
         // Another process was faster: its account stands.
         Ok(_) | Err(CreateUserError::Exists) => {}
         Err(CreateUserError::Invalid(faults)) => {

@@ -1,6 +1,6 @@
 //! The caches behind routes.
 
-use std::{convert::Infallible, future::Future, sync::Arc};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use gabion_cache::{Cache, CacheConfig, CacheSnapshot, LoadError, Loaded};
@@ -49,6 +49,12 @@ impl Caches {
         found(self.demo.get_or_load(key, now, load).await)
     }
 
+    /// How long values are used that are loaded from now on.
+    pub fn set_ttl(&self, ttl: Duration) {
+        self.documents.set_ttl(ttl);
+        self.demo.set_ttl(ttl);
+    }
+
     /// For the status page.
     #[must_use]
     pub fn snapshots(&self) -> [CacheSnapshot; 2] {
@@ -60,7 +66,7 @@ fn found(result: Result<Option<Bytes>, LoadError<Arc<Infallible>>>) -> Result<By
     match result {
         Ok(document) => Ok(document.unwrap_or_default()),
         Err(error) => {
-            let wait = std::time::Duration::from_secs(1);
+            let wait = Duration::from_secs(1);
             let problem = Problem::new(&types::OVERLOADED).retry_after(wait);
             Err(Rejection::new(problem).caused_by(error.to_string()))
         }

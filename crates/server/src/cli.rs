@@ -63,6 +63,9 @@ Examples:
 struct Cli {
     #[command(flatten)]
     global: Global,
+    /// Write one line `ready http://ADDR` to standard output, as with serve
+    #[arg(long)]
+    print_ready: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -275,7 +278,16 @@ fn dispatch(cli: Cli, surroundings: Surroundings) -> Result<(), Failure> {
     };
     let context = Context { sources, json };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let command = cli.command.unwrap_or(Command::Serve { print_ready: false });
+    let command = match cli.command {
+        None => Command::Serve { print_ready: cli.print_ready },
+        Some(Command::Serve { print_ready }) => {
+            Command::Serve { print_ready: print_ready || cli.print_ready }
+        }
+        Some(_) if cli.print_ready => {
+            return Err(Failure::usage("--print-ready goes with serve alone"));
+        }
+        Some(command) => command,
+    };
     runtime.block_on(async {
         match command {
             Command::Serve { print_ready } => {

@@ -326,22 +326,56 @@ fn read(sources: &Sources, history: &History) -> Result<Read, ConfigError> {
     Ok(Read { text: text.unwrap_or_default(), loaded, holds: Holds::AsFile })
 }
 
-/// Takes `text` as the new configuration without a running server: it is checked, recorded, and holds
-/// from the next start or reload until the file changes.
+/// Each value as the next start would take it, of an applied version if one holds.
 ///
 /// # Errors
 ///
-/// Every mistake at once; nothing has changed then.
-pub fn apply(
-    sources: &Sources,
-    folder: &Path,
-    name: &str,
-    text: &str,
-    author: &str,
-) -> Result<u64, ConfigError> {
-    sources.load_text(name, text).map_err(ConfigError::Findings)?;
-    let history = History::open(folder)?;
-    let version = history.record(text, author, SystemClock::new().unix())?;
-    Holds::instead(sources)?.note(&history, version)?;
-    Ok(version)
+/// Every mistake at once, or what keeps the history from being read.
+pub fn entries(sources: &Sources, folder: &Path) -> Result<Vec<Entry>, ConfigError> {
+    if !folder.is_dir() {
+        return Ok(sources.load().map_err(ConfigError::Findings)?.entries);
+    }
+    Ok(read(sources, &History::open(folder)?)?.loaded.entries)
+}
+
+/// A text that was checked and may become the configuration.
+pub struct Checked<'a> {
+    sources: &'a Sources,
+    history: History,
+    text: &'a str,
+}
+
+impl<'a> Checked<'a> {
+    /// Checks `text`, which is told as `name`, for the server whose history is in `folder`.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake at once; nothing has changed then.
+    pub fn new(
+        sources: &'a Sources,
+        folder: &Path,
+        name: &str,
+        text: &'a str,
+    ) -> Result<Self, ConfigError> {
+        sources.load_text(name, text).map_err(ConfigError::Findings)?;
+        Ok(Self { sources, history: History::open(folder)?, text })
+    }
+
+    /// Keeps it as a version, which does not hold yet.
+    ///
+    /// # Errors
+    ///
+    /// When the history cannot be written.
+    pub fn record(&self, author: &str) -> Result<u64, ConfigError> {
+        Ok(self.history.record(self.text, author, SystemClock::new().unix())?)
+    }
+
+    /// Lets `version` hold from the next start until the file changes.
+    ///
+    /// # Errors
+    ///
+    /// When the history cannot be written.
+    pub fn hold(&self, version: u64) -> Result<(), ConfigError> {
+        Ok(Holds::instead(self.sources)?.note(&self.history, version)?)
+    }
 }

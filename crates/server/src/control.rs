@@ -6,7 +6,7 @@
 use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -28,11 +28,13 @@ const CONNECTIONS: u32 = 64;
 /// The largest answer that a command reads.
 const LARGEST_ANSWER: usize = 64 << 20;
 
-/// The socket, removed when it is dropped.
+/// The socket; its file is removed when it is dropped, unless a successor has put its own there.
 #[derive(Debug)]
 pub struct ControlSocket {
     listener: UnixListener,
     path: PathBuf,
+    /// Which file it made.
+    file: (u64, u64),
 }
 
 impl ControlSocket {
@@ -48,7 +50,8 @@ impl ControlSocket {
         }
         let listener = UnixListener::bind(path)?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path: path.to_owned() })
+        let file = file(path)?;
+        Ok(Self { listener, path: path.to_owned(), file })
     }
 
     /// Answers commands until the future is dropped.
@@ -75,6 +78,21 @@ impl ControlSocket {
             }
         }
     }
+}
+
+impl Drop for ControlSocket {
+    fn drop(&mut self) {
+        if file(&self.path).is_ok_and(|file| file == self.file) {
+            // What stays is replaced by the next start.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// What tells one file from every other that exists.
+fn file(path: &Path) -> io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 /// A command could not be carried out by the running server.
@@ -148,4 +166,29 @@ pub async fn ask(
         bytes => serde_json::from_slice(bytes).map_err(|e| broken(e.into()))?,
     };
     if status.is_success() { Ok(value) } else { Err(ControlError::Refused(status, value)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_file_goes_with_the_socket() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let socket = ControlSocket::bind(&path).unwrap();
+        assert!(path.exists());
+        drop(socket);
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_successors_file_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let before = ControlSocket::bind(&path).unwrap();
+        let _successor = ControlSocket::bind(&path).unwrap();
+        drop(before);
+        assert!(path.exists());
+    }
 }

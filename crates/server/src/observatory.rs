@@ -9,10 +9,11 @@ use gabion_clock::{Clock, SystemClock};
 use gabion_config::Live;
 use gabion_limits::admission::{Admission, Pressure};
 use gabion_monitor::{
-    Alert, Alerts, Budget, BudgetMeter, BudgetUse, Health, LatencySnapshot, LatencyWindow, LogSink,
-    ProcessMetrics, PublishedProbe, Resources, Sample, Status,
+    Alert, Alerts, Budget, BudgetMeter, BudgetUse, CheckResult, Health, LatencySnapshot,
+    LatencyWindow, LogSink, Probe, ProcessMetrics, PublishedProbe, Resources, Sample, Status,
 };
 use gabion_sql::Sql;
+use rustix::fs::statvfs;
 
 use crate::{metrics::CONNECTIONS_OPEN, settings::ServerSettings};
 
@@ -20,6 +21,8 @@ use crate::{metrics::CONNECTIONS_OPEN, settings::ServerSettings};
 const TICK: Duration = Duration::from_millis(100);
 /// How often the database is asked whether it answers.
 const PING: Duration = Duration::from_secs(5);
+/// A disk with less free space than this is low: one backup, or some days of audit.
+const LEAST_FREE: u64 = 64 << 20;
 /// The span that latency and errors are judged over.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -30,7 +33,30 @@ pub struct Observatory {
     /// Every admitted request of the last seconds.
     pub window: Arc<LatencyWindow>,
     database: Arc<PublishedProbe>,
-    latest: Mutex<Latest>,
+    disk: Arc<PublishedProbe>,
+    latest: Arc<Mutex<Latest>>,
+}
+
+/// Whether a budget is exceeded, for as long as its alert holds: what swings about a limit for a
+/// moment makes nobody degraded.
+struct BudgetProbe(Arc<Mutex<Latest>>);
+
+impl Probe for BudgetProbe {
+    fn name(&self) -> &'static str {
+        "budgets"
+    }
+
+    fn check(&self) -> CheckResult {
+        let latest = lock(&self.0);
+        let held = |name| latest.alerts.iter().any(|alert| alert.name == name);
+        let exceeded = latest.uses.iter().filter(|used| used.ratio > 1.0);
+        let names: Vec<_> =
+            exceeded.map(|used| used.budget.name()).filter(|name| held(*name)).collect();
+        match names.as_slice() {
+            [] => CheckResult::HEALTHY,
+            names => CheckResult::degraded(format!("exceeded: {}", names.join(", "))),
+        }
+    }
 }
 
 /// The last reading.
@@ -54,11 +80,18 @@ impl Observatory {
         let uses = Budget::ALL.map(|budget| BudgetUse { budget, ratio: 0.0 });
         let sample = resources.sample(clock.now());
         let requests = LatencySnapshot::default();
+        let latest = Latest { sample, uses, requests, alerts: Vec::new() };
+        let latest = Arc::new(Mutex::new(latest));
+        let disk = Arc::new(PublishedProbe::new("disk", PING * 4, clock));
         Self {
-            health: Health::new().critical(Arc::clone(&database)),
+            health: Health::new()
+                .critical(Arc::clone(&database))
+                .optional(Arc::clone(&disk))
+                .optional(BudgetProbe(Arc::clone(&latest))),
             window: Arc::new(LatencyWindow::new(WINDOW)),
             database,
-            latest: Mutex::new(Latest { sample, uses, requests, alerts: Vec::new() }),
+            disk,
+            latest,
         }
     }
 
@@ -116,13 +149,23 @@ impl Observatory {
         }
     }
 
-    /// Asks the database whether it answers, once.
+    /// Asks the database whether it answers, and the disk whether it has room, once.
     pub async fn ping_once(&self, sql: &Sql) {
         let answered = sql.ping().await.is_ok();
         self.database.publish(if answered { Status::Healthy } else { Status::Unhealthy });
+        self.disk.publish(match statvfs(sql.path()) {
+            Ok(disk) if disk.f_bavail.saturating_mul(disk.f_frsize) >= LEAST_FREE => {
+                Status::Healthy
+            }
+            _ => Status::Degraded,
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Latest> {
-        self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.latest)
     }
+}
+
+fn lock(latest: &Mutex<Latest>) -> MutexGuard<'_, Latest> {
+    latest.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -110,7 +110,7 @@ fn request_body(rule: BodyRule) -> Option<Value> {
 fn responses(contract: &RouteContract) -> Map<String, Value> {
     let mut responses = Map::new();
     responses.insert(contract.answer.status.as_str().to_owned(), success(contract));
-    if contract.path == "/readyz" || contract.path == "/api/health" {
+    if contract.path == "/api/health" {
         let refusal = success(contract);
         responses.insert(StatusCode::SERVICE_UNAVAILABLE.as_str().to_owned(), refusal);
     }
@@ -123,21 +123,22 @@ fn responses(contract: &RouteContract) -> Map<String, Value> {
     }
     for (status, problems) in by_status {
         let status = status.to_string();
-        let response = refusal(&problems);
-        match responses.get_mut(&status) {
-            Some(known) => {
-                known["content"][Problem::CONTENT_TYPE] =
-                    response["content"][Problem::CONTENT_TYPE].clone();
+        let mut response = refusal(&problems);
+        // The answer of a route that tells more than a problem by the same status.
+        if let Some(known) = responses.remove(&status) {
+            for (media, content) in known["content"].as_object().into_iter().flatten() {
+                response["content"][media] = content.clone();
             }
-            None => drop(responses.insert(status, response)),
         }
+        responses.insert(status, response);
     }
     responses
 }
 
 fn success(contract: &RouteContract) -> Value {
     let answer = &contract.answer;
-    let mut response = json!({"description": contract.summary});
+    let reason = answer.status.canonical_reason().unwrap_or_default();
+    let mut response = json!({"description": reason});
     if !answer.media.is_empty() {
         let schema = answer.schema.map_or_else(|| json!({"type": "string"}), |schema| schema());
         let schema = if answer.media.contains("json") && answer.schema.is_none() {
@@ -261,4 +262,36 @@ fn headers() -> Value {
         "RateLimit": header("What is left of each limit.", text()),
         "RateLimit-Policy": header("The limits that apply.", text()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{routes, settings::ServerSettings};
+
+    fn response(path: &str, method: &str, status: &str) -> Value {
+        let document = document(&routes::endpoints(&ServerSettings::default()));
+        document["paths"][path][method]["responses"][status].clone()
+    }
+
+    #[test]
+    fn a_status_of_two_meanings_has_the_answer_and_the_codes() {
+        let unwell = response("/api/health", "get", "503");
+        assert!(unwell["content"]["application/json"].is_object(), "{unwell}");
+        assert!(unwell["content"][Problem::CONTENT_TYPE].is_object(), "{unwell}");
+        assert_eq!(unwell["x-codes"], json!(["overloaded"]));
+        assert!(unwell["headers"]["Retry-After"].is_object(), "{unwell}");
+    }
+
+    #[test]
+    fn a_probe_that_says_no_is_a_problem() {
+        let codes = response("/readyz", "get", "503")["x-codes"].clone();
+        assert_eq!(codes, json!(["overloaded", "draining", "dependency-unavailable"]));
+    }
+
+    #[test]
+    fn a_success_is_described_by_its_status() {
+        assert_eq!(response("/api/admin/users", "post", "201")["description"], "Created");
+        assert_eq!(response("/api/auth/logout", "post", "204")["description"], "No Content");
+    }
 }

@@ -30,6 +30,7 @@ use crate::{
 
 pub use self::{
     batch::{ItemBody, ItemResponse, item_refusal},
+    demo::AsAsked,
     page::{Page, Pages},
 };
 
@@ -91,6 +92,19 @@ pub fn endpoints(settings: &ServerSettings) -> Vec<&'static Endpoint> {
     ];
     let demo: &'static [Endpoint] = if settings.demo.enabled { &demo::ENDPOINTS } else { &[] };
     groups.into_iter().chain([demo]).flatten().collect()
+}
+
+/// Those of `all` that stay at `server.listen` when `server.admin_listen` is set.
+#[must_use]
+pub fn public(all: &[&'static Endpoint]) -> Vec<&'static Endpoint> {
+    all.iter().filter(|endpoint| !is_administrative(endpoint.contract)).copied().collect()
+}
+
+/// Whether the stack that `exchange` came through mounts all of `all`, or the public ones alone.
+pub(crate) fn mounts_all(all: &[&'static Endpoint], exchange: &Exchange) -> bool {
+    // A route that has administrative ones before it stands at another place among the public ones.
+    let there = exchange.route.index.and_then(|index| all.get(index));
+    there.is_some_and(|endpoint| std::ptr::eq(endpoint.contract, exchange.contract()))
 }
 
 /// Whether a route moves to `server.admin_listen` when that is set.

@@ -156,9 +156,6 @@ async fn prepare(
     let live = Arc::clone(config.live());
     let settings = live.load_full();
     let telemetry = Arc::new(Telemetry::start(&settings.log));
-    for key in settings.not_honoured() {
-        warn!(key, "this setting is not honoured yet");
-    }
 
     // Bound before anything is made that would have to be told twice, as the first password.
     let listeners = Listeners::open(&settings, &mut inherited)?;
@@ -282,10 +279,7 @@ impl Prepared {
         let all = routes::endpoints(&settings);
         let public: Vec<&'static Endpoint> = match listeners.admin {
             None => all.clone(),
-            Some(_) => {
-                let public = |e: &&&Endpoint| !routes::is_administrative(e.contract);
-                all.iter().filter(public).copied().collect()
-            }
+            Some(_) => routes::public(&all),
         };
         let face = || -> Result<_, RunError> {
             let hosts = hosts(&settings).map_err(refused)?;
@@ -318,6 +312,7 @@ impl Prepared {
         let control = ControlSocket::bind(&self.data_dir.control_socket()).map_err(failed)?;
         let control = tokio::spawn(control.serve(entrance.clone(), local));
         let address = listeners.main.local_addr().map_err(failed)?;
+        let admin_address = listeners.admin.as_ref().and_then(|own| own.local_addr().ok());
         let acceptor = |listener| Acceptor::new(listener).map_err(failed);
         let mut accepting =
             vec![tokio::spawn(serve(acceptor(listeners.main)?, entrance.clone(), front))];
@@ -326,7 +321,8 @@ impl Prepared {
         }
         app.readiness.advance(State::Ready);
         self.notifier.ready();
-        self.announce(address);
+        self.warn(&settings);
+        self.announce(address, admin_address);
         let succession = self.succeed(gone);
         let outcome = tokio::select! {
             outcome = self.until_drained(signals, &mut accepting) => outcome,
@@ -364,7 +360,12 @@ impl Prepared {
         let connections = Arc::clone(&app.connections);
         let admission = Arc::clone(&app.admission);
         let telemetry = Arc::clone(&app.telemetry);
+        let (accounts, handle) = (app.accounts.clone(), app.handle());
         app.settings.subscribe(move |settings| {
+            accounts.set_ttl(settings.cache.ttl);
+            if let Some(app) = handle.upgrade() {
+                app.caches.set_ttl(settings.cache.ttl);
+            }
             connections.set(&settings.limits.connections);
             admission.set(&settings.limits.admission);
             telemetry.set_level(&settings.log.level);
@@ -407,11 +408,21 @@ impl Prepared {
         ]
     }
 
-    fn announce(&self, address: SocketAddr) {
-        let address = address.to_string();
-        if self.app.restarter.generation() == 1 {
-            crate::cli::greet(&address, self.first.as_ref(), self.print_ready);
+    /// Only now: a start that fails has one message, the one that matters.
+    fn warn(&self, settings: &ServerSettings) {
+        for key in settings.not_honoured() {
+            warn!(key, "this setting is not honoured yet");
         }
+        for (key, reason) in settings.unwise() {
+            warn!(key, reason, "this setting is unwise");
+        }
+    }
+
+    fn announce(&self, address: SocketAddr, admin: Option<SocketAddr>) {
+        if self.app.restarter.generation() == 1 {
+            crate::cli::greet(address, admin, self.first.as_ref(), self.print_ready);
+        }
+        let address = address.to_string();
         info!(address, generation = self.app.restarter.generation(), "ready");
     }
 
@@ -421,7 +432,7 @@ impl Prepared {
         mut signals: Signals,
         accepting: &mut [JoinHandle<()>],
     ) -> Outcome {
-        let mut file = self.file.clone().and_then(FileWatch::begin);
+        let mut file = self.file.as_deref().and_then(FileWatch::begin);
         let mut seen = self.seen.clone();
         self.reload_if_changed(&mut seen).await;
         let draining = async {

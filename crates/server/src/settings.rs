@@ -1,13 +1,15 @@
 //! Every setting of the server: the sections of its crates under the names of the file.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use gabion_auth::AuthConfig;
 use gabion_cache::CacheConfig;
-use gabion_config::{Rate, Secret, settings};
+use gabion_config::{ByteSize, Rate, Secret, settings};
 use gabion_lifecycle::LifecycleConfig;
 use gabion_limits::{
-    ConnectionConfig, SizeConfig, TimeConfig, admission::AdmissionConfig, rate::QuotaConfig,
+    ConnectionConfig, SizeConfig, TimeConfig,
+    admission::{AdmissionConfig, AdmissionMode},
+    rate::QuotaConfig,
 };
 use gabion_monitor::{BudgetConfig, MonitorConfig};
 use gabion_sql::backup::BackupConfig;
@@ -132,10 +134,12 @@ impl ServerSettings {
     #[must_use]
     pub fn not_honoured(&self) -> Vec<&'static str> {
         let (tls, defaults) = (&self.server.tls, Self::default());
+        let handshake = self.limits.time.tls_handshake;
         [
             ("server.tls.cert_file", !tls.cert_file.is_empty()),
             ("server.tls.key_file", !tls.key_file.is_empty()),
             ("auth.algorithm", self.auth.algorithm != "HS256"),
+            ("limits.time.tls_handshake", handshake != defaults.limits.time.tls_handshake),
             ("store.sql", !self.store.sql.is_empty()),
             ("store.redis", !self.store.redis.is_empty()),
             ("monitor.webhook", !self.monitor.webhook.is_empty()),
@@ -144,5 +148,85 @@ impl ServerSettings {
         .into_iter()
         .filter_map(|(key, set)| set.then_some(key))
         .collect()
+    }
+
+    /// What is set as few should want it, with the reason, for one warning each at the start.
+    #[must_use]
+    pub fn unwise(&self) -> Vec<(&'static str, &'static str)> {
+        let Self { server, auth, limits, .. } = self;
+        let (password, rate) = (&auth.password, &limits.rate);
+        let anybody = server.trusted_proxies.iter().any(|network| network.ends_with("/0"));
+        let everything = limits.connections.per_address >= limits.connections.total;
+        [
+            ("server.trusted_proxies", anybody, "every client may say which address it has"),
+            ("auth.access_ttl", auth.access_ttl > DAY, "a stolen token is good for days"),
+            ("auth.refresh_ttl", auth.refresh_ttl > DAY * 366, "a session hardly ever ends"),
+            ("auth.leeway", auth.leeway > MINUTE * 5, "tokens are good long after their end"),
+            ("auth.password.min_length", password.min_length < 8, "short passwords are guessed"),
+            ("auth.password.min_strength", password.min_strength < 2, "weak passwords are guessed"),
+            (
+                "auth.password.memory",
+                password.memory < ByteSize::mib(7),
+                "stolen hashes are cheap to try passwords on",
+            ),
+            (
+                "limits.rate.address.quota",
+                rate.address.quota.as_per_second() > MANY,
+                "it limits hardly anybody",
+            ),
+            (
+                "limits.rate.caller.quota",
+                rate.caller.quota.as_per_second() > MANY,
+                "it limits hardly anybody",
+            ),
+            (
+                "limits.rate.login.quota",
+                rate.login.quota.as_per_second() > 10.0,
+                "one address may try many passwords",
+            ),
+            ("limits.connections.per_address", everything, "one address may take every connection"),
+            (
+                "limits.admission.mode",
+                limits.admission.mode != AdmissionMode::Enforce,
+                "nothing is refused under overload, so the budgets do not hold",
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(key, set, reason)| set.then_some((key, reason)))
+        .collect()
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+/// Requests in a second: more than one client sends in good faith.
+const MANY: f64 = 100_000.0;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_wise() {
+        assert_eq!(ServerSettings::default().unwise(), []);
+    }
+
+    #[test]
+    fn each_unwise_value_is_named() {
+        let mut settings = ServerSettings::default();
+        settings.auth.password.min_length = 1;
+        settings.auth.access_ttl = DAY * 14;
+        settings.limits.rate.address.quota = Rate::per_second(10_000_000);
+        settings.limits.admission.mode = AdmissionMode::Off;
+        settings.server.trusted_proxies = vec!["10.0.0.0/8".into(), "::/0".into()];
+        let keys: Vec<_> = settings.unwise().into_iter().map(|(key, _)| key).collect();
+        let wanted = [
+            "server.trusted_proxies",
+            "auth.access_ttl",
+            "auth.password.min_length",
+            "limits.rate.address.quota",
+            "limits.admission.mode",
+        ];
+        assert_eq!(keys, wanted);
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     guards::{DrainGuard, Reserved, ReservedGuard},
     handler::Endpoints,
     listen::Answer as Answers,
-    routes::{Endpoint, ItemResponse},
+    routes::{AsAsked, Endpoint, ItemResponse},
     settings::ServerSettings,
 };
 
@@ -59,6 +59,7 @@ pub fn stack<A: Guard>(
 ) -> Result<Front<impl Serve + use<A>>, StackError> {
     let settings = app.settings.load_full();
     let routes = RouteTable::new(endpoints.iter().map(|endpoint| endpoint.contract), &UNMATCHED)?;
+    let routes = AsAsked::new(routes, endpoints);
     let rates = || Arc::clone(&app.rates);
     let limits = &settings.limits.rate;
     let address = Arc::new(RateGuard::by_address("address", limits.address.build(), rates()));

@@ -1,6 +1,6 @@
 //! Reload when the configuration file changes.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::Path, time::Duration};
 
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
@@ -19,7 +19,7 @@ pub(crate) struct FileWatch {
 
 impl FileWatch {
     /// Watches the folder of `file`; `None` when the system cannot.
-    pub(crate) fn begin(file: PathBuf) -> Option<Self> {
+    pub(crate) fn begin(file: &Path) -> Option<Self> {
         let (sender, changes) = mpsc::channel(1);
         let told = move |event: notify::Result<notify::Event>| {
             if event.is_ok_and(|event| !event.kind.is_access()) {
@@ -28,9 +28,9 @@ impl FileWatch {
             }
         };
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let folder = folder.unwrap_or_else(|| Path::new("."));
         let watcher = notify::recommended_watcher(told).and_then(|mut watcher| {
-            watcher.watch(&folder, RecursiveMode::NonRecursive)?;
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
             Ok(watcher)
         });
         match watcher {

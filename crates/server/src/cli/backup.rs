@@ -118,7 +118,8 @@ async fn verify(context: &Context, id: &str) -> Result<(), Failure> {
 
 async fn restore(context: &Context, id: &str) -> Result<(), Failure> {
     let id = parse(id)?;
-    if context.ask(Method::GET, "/livez", None).await?.is_some() {
+    // Any answer tells of a server, also that it is not well.
+    if !matches!(context.ask(Method::GET, "/api/health", None).await, Ok(None)) {
         return Err(Failure::new("the server is running: stop it, restore, and start it again"));
     }
     let (data_dir, _lock) = offline::lock(context)?;

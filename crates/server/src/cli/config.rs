@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Context, Failure, offline, output::say};
 use crate::{
-    config::{ConfigError, ConfigKeeper, apply},
+    config::{Checked, ConfigError, ConfigKeeper, entries},
     settings::ServerSettings,
 };
 
@@ -71,8 +71,16 @@ pub(super) async fn run(context: Context, command: ConfigCommand) -> Result<(), 
 fn check(context: &Context) -> Result<(), Failure> {
     let loaded = context.sources.load().map_err(ConfigError::Findings)?;
     if context.json {
-        say(&json!({"mistakes": 0, "not_honoured": loaded.settings.not_honoured()}).to_string());
+        let unwise = loaded.settings.unwise();
+        let unwise: Vec<Value> =
+            unwise.iter().map(|(key, reason)| json!({"key": key, "reason": reason})).collect();
+        let not_honoured = loaded.settings.not_honoured();
+        let told = json!({"mistakes": 0, "not_honoured": not_honoured, "unwise": unwise});
+        say(&told.to_string());
         return Ok(());
+    }
+    for (key, reason) in loaded.settings.unwise() {
+        say(&format!("warning: {key} is unwise: {reason}"));
     }
     for key in loaded.settings.not_honoured() {
         say(&format!("warning: {key} is not honoured yet"));
@@ -85,8 +93,8 @@ async fn show(context: &Context) -> Result<(), Failure> {
     let values = match context.ask(Method::GET, "/api/admin/config", None).await? {
         Some(answer) => answer["values"].clone(),
         None => {
-            let loaded = context.sources.load().map_err(ConfigError::Findings)?;
-            serde_json::to_value(loaded.entries).map_err(Failure::new)?
+            let entries = entries(&context.sources, &context.data_dir()?.config())?;
+            serde_json::to_value(entries).map_err(Failure::new)?
         }
     };
     if context.json {
@@ -106,10 +114,19 @@ async fn apply_file(context: &Context, file: PathBuf) -> Result<(), Failure> {
     let data_dir = context.data_dir()?;
     data_dir.create()?;
     let name = file.display().to_string();
-    let version = apply(&context.sources, &data_dir.config(), &name, &text, "gabion config apply")?;
-    let body = json!({});
-    let answer = context.ask(Method::POST, "/api/admin/config/reload", Some(&body)).await?;
-    told(context, answer.unwrap_or_else(|| json!({"version": version})));
+    let checked = Checked::new(&context.sources, &data_dir.config(), &name, &text)?;
+    let version = checked.record("gabion config apply")?;
+    // A running server makes it hold once it has accepted it, as it does with earlier versions.
+    let body = json!({"version": version});
+    let answer = context.ask(Method::POST, "/api/admin/config/rollback", Some(&body)).await?;
+    let answer = match answer {
+        Some(answer) => answer,
+        None => {
+            checked.hold(version)?;
+            body
+        }
+    };
+    told(context, &answer);
     Ok(())
 }
 
@@ -126,11 +143,11 @@ async fn rollback(context: &Context, version: Option<u64>) -> Result<(), Failure
             json!({"version": accepted.version})
         }
     };
-    told(context, answer);
+    told(context, &answer);
     Ok(())
 }
 
-fn told(context: &Context, answer: Value) {
+fn told(context: &Context, answer: &Value) {
     if context.json {
         say(&answer.to_string());
         return;

@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{net::SocketAddr, path::PathBuf};
 
 use gabion_config::Secret;
 
@@ -32,7 +32,13 @@ pub(super) async fn serve(
 }
 
 /// Tells where to look, and the first password, once.
-pub(crate) fn greet(address: &str, first: Option<&(String, Secret)>, print_ready: bool) {
+pub(crate) fn greet(
+    address: SocketAddr,
+    admin: Option<SocketAddr>,
+    first: Option<&(String, Secret)>,
+    print_ready: bool,
+) {
+    let page = admin.unwrap_or(address);
     if let Some((name, password)) = first {
         let rule = "=".repeat(72);
         complain(&format!(
@@ -42,7 +48,7 @@ pub(crate) fn greet(address: &str, first: Option<&(String, Secret)>, print_ready
         ));
     }
     complain(&format!(
-        "gabion listens on http://{address}\n  status page   http://{address}/\n  API           \
+        "gabion listens on http://{address}\n  status page   http://{page}/\n  API           \
          http://{address}/api/docs\n  readiness     http://{address}/readyz",
     ));
     if print_ready {

@@ -59,7 +59,7 @@ pub(super) async fn run(context: Context, command: UserCommand) -> Result<(), Fa
             if context.ask(Method::POST, USERS, Some(&body)).await?.is_none() {
                 let offline = offline::open(&context).await?;
                 let roles = Roles::new(roles);
-                offline.identity.create_user(&name, password.expose(), roles).await?;
+                offline.identity.create_user(&name, password.expose(), roles, "local").await?;
                 offline.sql.close().await;
             }
             say(&format!("added {name}"));
@@ -97,7 +97,7 @@ async fn update(
     let path = format!("{USERS}/{username}");
     if context.ask(Method::PATCH, &path, Some(body)).await?.is_none() {
         let offline = offline::open(context).await?;
-        offline.identity.update_user(&username, change).await?;
+        offline.identity.update_user(&username, change, "local").await?;
         offline.sql.close().await;
     }
     Ok(())

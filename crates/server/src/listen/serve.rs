@@ -150,6 +150,8 @@ fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
     // Larger heads than the limits allow are still parsed, so that they are answered with a problem.
     let slack = 64 * 1024;
     builder.http1().max_buf_size(size.head.as_usize().saturating_add(slack));
+    // Answers are small: to copy one behind its head costs less than a write of two pieces.
+    builder.http1().writev(false);
     // Beyond hyper's own hundred it allocates and fills two tables for each request.
     if size.headers > 100 {
         builder.http1().max_headers(size.headers.saturating_add(1));

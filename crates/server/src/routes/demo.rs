@@ -1,5 +1,7 @@
 //! Routes for load tests and examples; mounted only with `demo.enabled`.
 
+mod as_asked;
+
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::Buf;
@@ -11,13 +13,14 @@ use gabion_limits::{Class, Counted};
 use gabion_tower::{
     BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
 };
-use http::{Method, StatusCode};
+use http::{Method, StatusCode, request::Parts};
 use http_body::Body;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
+pub use self::as_asked::AsAsked;
 use super::{Call, Endpoint, Input, Reply, answers, json, schema};
 use crate::app::App;
 
@@ -26,6 +29,9 @@ const WORK_PARAMETERS: &[Parameter] = &[
     Parameter { name: "io_ms", schema: millis, summary: "Time to wait, in milliseconds." },
     Parameter { name: "class", schema: class, summary: "Who is refused first." },
 ];
+
+/// What a class is called in a query.
+const CLASSES: [&str; 4] = ["critical", "user", "degraded", "batch"];
 
 macro_rules! work {
     ($name:ident, $class:ident, $operation:literal, $path:literal) => {
@@ -42,12 +48,16 @@ macro_rules! work {
             rate: RateRule::Standard,
             cache: CacheRule::NoStore,
             answer: answers::<WorkResponse>(StatusCode::OK),
-            problems: &[&types::INVALID_BODY],
+            problems: &[],
         };
     };
 }
 
+// The same route for each class, in the order of `CLASSES`; the table knows the one for users.
+work!(WORK_CRITICAL, Critical, "demo_work", "/api/demo/work");
 work!(WORK, User, "demo_work", "/api/demo/work");
+work!(WORK_DEGRADED, Degraded, "demo_work", "/api/demo/work");
+work!(WORK_BATCH, Batch, "demo_work", "/api/demo/work");
 
 static CACHED: RouteContract = RouteContract {
     method: Method::GET,
@@ -65,7 +75,7 @@ static CACHED: RouteContract = RouteContract {
     rate: RateRule::Standard,
     cache: CacheRule::NoStore,
     answer: answers::<CachedResponse>(StatusCode::OK),
-    problems: &[&types::INVALID_BODY],
+    problems: &[],
 };
 
 static UPLOAD: RouteContract = RouteContract {
@@ -103,7 +113,7 @@ fn millis() -> Value {
 }
 
 fn class() -> Value {
-    serde_json::json!({"type": "string", "enum": ["critical", "user", "degraded", "batch"]})
+    serde_json::json!({"type": "string", "enum": CLASSES})
 }
 
 #[derive(Serialize, ToSchema)]
@@ -129,6 +139,11 @@ struct UploadResponse {
 async fn work(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
     let cpu = number(exchange, "cpu_us", MAX_MICROS)?;
     let io = number(exchange, "io_ms", MAX_MILLIS)?;
+    if let Some(class) = parameter(&exchange.head, "class")?
+        && !CLASSES.contains(&class)
+    {
+        return Err(fault("class", "enum", format!("must be one of {}", CLASSES.join(", "))));
+    }
     if cpu > 0 {
         burn(&app.clock, Duration::from_micros(cpu));
     }
@@ -184,17 +199,27 @@ async fn upload(app: &App, _exchange: &mut Exchange, input: Input) -> Reply {
 
 /// A query parameter that is a number up to `most`; zero when it is left out.
 fn number(exchange: &Exchange, name: &str, most: u64) -> Result<u64, Rejection> {
-    let query = exchange.head.uri.query().unwrap_or_default();
+    let Some(value) = parameter(&exchange.head, name)? else { return Ok(0) };
+    let number = value.parse().ok().filter(|number| *number <= most);
+    number.ok_or_else(|| fault(name, "range", format!("must be a whole number from 0 to {most}")))
+}
+
+/// A query parameter as it is written; `None` when it is left out.
+fn parameter<'a>(head: &'a Parts, name: &str) -> Result<Option<&'a str>, Rejection> {
+    let query = head.uri.query().unwrap_or_default();
     let mut given = query.split('&').filter_map(|pair| {
         let (own, value) = pair.split_once('=').unwrap_or((pair, ""));
         (own == name).then_some(value)
     });
-    let Some(value) = given.next() else { return Ok(0) };
-    let number = value.parse().ok().filter(|number| *number <= most && given.next().is_none());
-    number.ok_or_else(|| {
-        let detail = format!("must be a whole number from 0 to {most}, once");
-        let fault = FieldError::new(format!("/query/{name}"), "range", detail);
-        let problem = Problem::new(&types::INVALID_REQUEST).detail("a parameter has a fault");
-        problem.errors(vec![fault]).into()
-    })
+    let first = given.next();
+    if given.next().is_some() {
+        return Err(fault(name, "duplicate", "must be there once".to_owned()));
+    }
+    Ok(first)
+}
+
+fn fault(name: &str, code: &'static str, detail: String) -> Rejection {
+    let fault = FieldError::new(format!("/query/{name}"), code, detail);
+    let problem = Problem::new(&types::INVALID_REQUEST).detail("a parameter has a fault");
+    problem.errors(vec![fault]).into()
 }

@@ -83,7 +83,7 @@ struct ProblemPage {
 }
 
 async fn openapi(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
-    Ok(reply(StatusCode::OK, JSON, app.openapi(exchange.now).await?))
+    Ok(reply(StatusCode::OK, JSON, app.openapi(exchange).await?))
 }
 
 fn docs(app: &App, _exchange: &mut Exchange) -> Reply {

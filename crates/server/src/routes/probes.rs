@@ -1,6 +1,10 @@
 //! What load balancers, supervisors and scrapers ask.
 
+use std::time::Duration;
+
 use gabion_auth::Access;
+use gabion_errors::{Problem, types};
+use gabion_lifecycle::State;
 use gabion_limits::Class;
 use gabion_monitor::Status;
 use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
@@ -61,7 +65,7 @@ static READYZ: RouteContract = RouteContract {
     rate: RateRule::Exempt,
     cache: CacheRule::NoStore,
     answer: media(PLAIN),
-    problems: &[],
+    problems: &[&types::DRAINING, &types::DEPENDENCY_UNAVAILABLE],
 };
 
 static METRICS: RouteContract = RouteContract {
@@ -122,12 +126,17 @@ fn livez(_app: &App, _exchange: &mut Exchange) -> Reply {
 }
 
 fn readyz(app: &App, _exchange: &mut Exchange) -> Reply {
-    Ok(if app.readiness.is_ready() {
-        reply(StatusCode::OK, PLAIN, "ok".into())
-    } else {
-        let state = if app.readiness.is_draining() { "draining" } else { "starting" };
-        reply(StatusCode::SERVICE_UNAVAILABLE, PLAIN, state.into())
-    })
+    let wait = Duration::from_secs(1);
+    match app.readiness.state() {
+        State::Ready => Ok(reply(StatusCode::OK, PLAIN, "ok".into())),
+        State::Starting => {
+            let problem = Problem::new(&types::DEPENDENCY_UNAVAILABLE).retry_after(wait);
+            Err(problem.detail("the server is starting").into())
+        }
+        State::Draining | State::Stopped => {
+            Err(Problem::new(&types::DRAINING).retry_after(wait).into())
+        }
+    }
 }
 
 fn metrics(app: &App, _exchange: &mut Exchange) -> Reply {

@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{ADMIN, Call, Endpoint, Input, Reply, answers, json, schema};
+use super::{ADMIN, Call, Endpoint, Input, Reply, answers, caller, json, schema};
 use crate::app::App;
 
 static LIST: RouteContract = RouteContract {
@@ -146,10 +146,12 @@ async fn list(app: &App, _exchange: &mut Exchange, _input: Input) -> Reply {
     json(StatusCode::OK, &UserList { users: accounts.iter().map(UserItem::from).collect() })
 }
 
-async fn create(app: &App, _exchange: &mut Exchange, input: Input) -> Reply {
+async fn create(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let request: CreateRequest = input.parse()?;
     let roles = roles(&request.roles);
-    let account = app.identity.create_user(&request.username, &request.password, roles).await?;
+    let (username, password) = (&request.username, &request.password);
+    let actor = caller(exchange)?.username.as_str();
+    let account = app.identity.create_user(username, password, roles, actor).await?;
     json(StatusCode::CREATED, &UserItem::from(&account))
 }
 
@@ -163,6 +165,7 @@ async fn update(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
         enabled: request.enabled,
         password: request.password.as_deref(),
     };
-    let changed = app.identity.update_user(&username, change).await?;
+    let actor = caller(exchange)?.username.as_str();
+    let changed = app.identity.update_user(&username, change, actor).await?;
     json(StatusCode::OK, &UserItem::from(&changed))
 }

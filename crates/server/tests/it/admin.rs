@@ -272,3 +272,80 @@ fn refusals_are_not_logged_as_failures() {
         }
     });
 }
+
+#[test]
+fn health_is_degraded_while_a_budget_is_exceeded() {
+    let home = Home::new();
+    let server = home.start(&["budgets.memory=16MiB", "monitor.alert_hold=1ms"]);
+    let admin = server.admin();
+    let told = until("a budget is exceeded", || {
+        let told = server.get("/api/health", &admin).expect(200).json();
+        (told["status"] == "degraded").then_some(told)
+    });
+    let mut checks = told["checks"].as_array().expect("checks").iter();
+    let check = checks.find(|check| check["name"] == "budgets").expect("the budgets");
+    assert!(check["detail"].as_str().is_some_and(|own| own.contains("memory")), "{told}");
+    assert_eq!(server.send(&Request::get("/api/health")).expect(200).json()["status"], "degraded");
+}
+
+#[test]
+fn each_address_describes_what_it_serves() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let home = Home::new();
+    let server = home.start(&[&format!("server.admin_listen={free}")]);
+    let request = Request::get("/api/openapi.json");
+    let paths = |document: serde_json::Value| -> BTreeSet<String> {
+        document["paths"].as_object().expect("paths").keys().cloned().collect()
+    };
+    // Twice: the second comes from the cache.
+    for _ in 0..2 {
+        let public = paths(server.send(&request).expect(200).json());
+        let all = paths(Client::connect(free).send(&request).expect(200).json());
+        for path in ["/", "/api/metrics", "/api/admin/status", "/api/restart"] {
+            assert!(!public.contains(path) && all.contains(path), "{path}");
+        }
+        assert!(public.contains("/api/auth/login") && public.is_subset(&all));
+    }
+}
+
+#[test]
+fn demo_work_takes_its_parameters_once_and_in_range() {
+    let home = Home::new();
+    let server = home.start(&["demo.enabled=true"]);
+    let admin = server.admin();
+    for class in ["critical", "user", "degraded", "batch"] {
+        server.get(&format!("/api/demo/work?class={class}"), &admin).expect(200);
+    }
+    for query in ["class=vip", "class=", "class=user&class=batch", "cpu_us=x", "io_ms=60001"] {
+        let told = server.get(&format!("/api/demo/work?{query}"), &admin);
+        let faults = &told.problem("invalid-request")["errors"];
+        assert_eq!(faults.as_array().map(Vec::len), Some(1), "{query}: {faults}");
+    }
+    let document = server.send(&Request::get("/api/openapi.json")).expect(200).json();
+    let answers = &document["paths"]["/api/demo/work"]["get"]["responses"];
+    assert!(answers["400"].is_object() && answers["422"].is_null(), "{answers}");
+}
+
+#[test]
+fn the_greeting_names_the_address_of_the_status_page() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let home = Home::new();
+    let server = home.start(&[&format!("server.admin_listen={free}")]);
+    let line = server.wait_for_log(&["status page"]);
+    assert!(line.contains(&format!("http://{free}/")), "{line}");
+}
+
+#[test]
+fn demo_work_is_admitted_in_the_class_it_asks_for() {
+    let home = Home::new();
+    let server = home.start(&["demo.enabled=true"]);
+    let admin = server.admin();
+    server.get("/api/demo/work?class=batch", &admin).expect(200);
+    let metrics = server.metrics(&admin);
+    let admitted = metrics.lines().find(|line| {
+        line.starts_with("gabion_admission_decisions_total")
+            && line.contains("class=\"batch\"")
+            && line.contains("decision=\"allow\"")
+    });
+    assert!(admitted.is_some_and(|line| line.ends_with(" 1")), "{metrics}");
+}

@@ -411,3 +411,36 @@ fn the_api_document_is_printed_as_it_is_served() {
     assert_eq!(printed, served);
     assert!(printed["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")));
 }
+
+#[test]
+fn the_ready_line_is_printed_without_the_word_serve_too() {
+    let home = Home::new();
+    home.start_as(&["--print-ready"], &[]).login("admin", crate::server::PASSWORD);
+    let told = finish(home.bare(&["--print-ready", "status"]), "");
+    assert_eq!(told.code, Some(2), "{told:?}");
+}
+
+#[test]
+fn a_check_warns_of_what_is_unwise() {
+    let home = Home::new();
+    let file = home.write("gabion.toml", "[auth]\naccess_ttl = \"30d\"\n");
+    let told = finish(home.bare(&["config", "check", "--config", &file]), "").good();
+    assert!(told.contains("warning: auth.access_ttl is unwise"), "{told}");
+    let told = finish(home.bare(&["config", "check", "--config", &file, "--json"]), "").json();
+    assert_eq!(told["unwise"][0]["key"], "auth.access_ttl");
+    assert_eq!(told["unwise"].as_array().map(Vec::len), Some(1), "{told}");
+}
+
+#[test]
+fn what_is_unwise_has_one_warning_at_the_start() {
+    let home = Home::new();
+    let server = home.start(&["auth.access_ttl=30d", "auth.password.min_length=1"]);
+    server.wait_for_log(&["\"message\":\"ready\""]);
+    let log = server.log();
+    for key in ["auth.access_ttl", "auth.password.min_length"] {
+        let lines = log.lines().filter(|line| line.contains("unwise") && line.contains(key));
+        let lines: Vec<_> = lines.collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert!(lines[0].contains("WARN") && lines[0].contains("reason"), "{}", lines[0]);
+    }
+}

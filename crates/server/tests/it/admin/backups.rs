@@ -155,3 +155,13 @@ fn commands_make_list_and_verify_backups_with_and_without_a_server() {
     assert_eq!(listed, made);
     assert!(home.run(&["backup", "list"]).good().contains(&first));
 }
+
+#[test]
+fn a_restore_under_a_running_server_says_what_to_do_first() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let id = create(&server, &server.admin());
+    let refused = home.run(&["backup", "restore", &id]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("stop it, restore, and start it again"), "{refused:?}");
+}

@@ -1,6 +1,9 @@
 use serde_json::{Value, json};
 
-use crate::server::{Finished, Home, PASSWORD, Server, finish, until};
+use crate::{
+    client::Request,
+    server::{Finished, Home, PASSWORD, Server, finish, until},
+};
 
 const OTHER: &str = "another granite otter 78";
 
@@ -198,4 +201,68 @@ fn keys_are_listed_without_their_secrets() {
     let file: Value = serde_json::from_slice(&file).expect("JSON");
     assert!(!told.contains(file["k"].as_str().expect("a secret")), "{told}");
     drop(server);
+}
+
+#[test]
+fn a_configuration_that_the_running_server_refuses_does_not_hold() {
+    let home = Home::new();
+    let server = home.start(&["auth.password.max_length=100"]);
+    let admin = server.admin();
+    let new = home.write(
+        "new.toml",
+        "[limits.size]\njson_body = \"16KiB\"\n[auth.password]\nmin_length = 200\n",
+    );
+    // Good for the command, which does not know with what the server was started.
+    let told = home.run(&["config", "apply", &new]);
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert!(told.stderr.contains("auth.password.min_length"), "{told:?}");
+    server.send(&Request::post("/api/admin/config/reload").bearer(&admin)).expect(200);
+    assert_eq!(json_body(&server, &admin), "64KiB");
+    server.stop();
+    let server = home.start(&[]);
+    assert_eq!(json_body(&server, &server.admin()), "64KiB");
+}
+
+#[test]
+fn an_applied_configuration_is_shown_without_a_server() {
+    let home = Home::new();
+    let new = home.write("new.toml", "[limits.size]\njson_body = \"16KiB\"\n");
+    home.run(&["config", "apply", &new]).good();
+    let shown = home.run(&["config", "show", "--json"]).json();
+    let mut entries = shown.as_array().expect("entries").iter();
+    let entry = entries.find(|entry| entry["key"] == "limits.size.json_body").expect("the key");
+    assert_eq!(entry["value"], "16KiB");
+    let origin = entry["origin"].as_str().expect("an origin");
+    assert!(origin.contains("version 1"), "{origin}");
+}
+
+#[test]
+fn the_audit_tells_who_changed_an_account() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    server.add(&admin, "ann", &["user"]);
+    home.run(&["user", "disable", "ann"]).good();
+    server.wait_for_log(&["user.create", "\"ann\"", "by admin"]);
+    server.wait_for_log(&["user.update", "\"ann\"", "by local"]);
+}
+
+#[test]
+fn the_control_socket_goes_with_the_server_and_not_with_a_predecessor() {
+    let home = Home::new();
+    let mut server = home.start(&[]);
+    let socket = home.data("control.sock");
+    assert!(socket.exists());
+    home.run(&["restart"]).good();
+    server.ended();
+    until("the successor answers", || {
+        let told = home.run(&["status", "--json"]);
+        let told: Value = serde_json::from_str(&told.stdout).ok()?;
+        (told["generation"] == 2).then_some(())
+    });
+    drop(server);
+
+    let home = Home::new();
+    home.start(&[]).stop();
+    assert!(!home.data("control.sock").exists());
 }

@@ -215,3 +215,34 @@ fn a_change_of_the_file_while_stopped_ends_a_rollback_for_good() {
     let server = home.start_as(&serve, &[]);
     assert_eq!(value(&server, &admin, KEY), "16KiB");
 }
+
+#[test]
+fn a_reload_changes_how_long_values_are_cached() {
+    let home = Home::new();
+    let file = unwatched(&home, "[cache]\nttl = \"1h\"\n");
+    let server =
+        home.start_as(&["serve", "--print-ready", "--config", &file], &["demo.enabled=true"]);
+    let admin = server.admin();
+    let loaded_at = |key: &str| -> Value {
+        let target = format!("/api/demo/cached/{key}");
+        server.get(&target, &admin).expect(200).json()["loaded_at"].clone()
+    };
+    let long = loaded_at("long");
+    home.write("real/gabion.toml", "[cache]\nttl = \"1ms\"\n");
+    assert_eq!(reload(&server, &admin).expect(200).json()["changed"], json!(["cache.ttl"]));
+    let short = loaded_at("short");
+    until("a value is loaded anew", || (loaded_at("short") != short).then_some(()));
+    // What was loaded before keeps its time.
+    assert_eq!(loaded_at("long"), long);
+}
+
+#[test]
+fn a_type_that_is_no_json_is_refused_without_a_body_too() {
+    let home = Home::new();
+    let (server, _) = begin(&home, &text("32KiB"));
+    let admin = server.admin();
+    let request = || Request::post("/api/admin/config/reload").bearer(&admin);
+    let wrong = request().header("Content-Type", "text/plain");
+    server.send(&wrong).problem("unsupported-media-type");
+    server.send(&request().header("Content-Type", "application/json")).expect(200);
+}

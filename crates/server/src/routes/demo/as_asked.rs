@@ -1,0 +1,81 @@
+use std::ptr;
+
+use gabion_tower::{Match, Route, Routes};
+use http::request::Parts;
+
+use super::{CLASSES, Endpoint, WORK, WORK_BATCH, WORK_CRITICAL, WORK_DEGRADED, parameter};
+
+/// Routes in which demo work has the class that its query asks for, so that a load test can see
+/// each class refused in its turn. All others are what they are.
+pub struct AsAsked<R> {
+    routes: R,
+    /// In the order of [`CLASSES`]; `None` where demo work is not mounted.
+    work: Option<[&'static Route; 4]>,
+}
+
+impl<R: Routes> AsAsked<R> {
+    /// The same `routes`, of `endpoints` in their order.
+    #[must_use]
+    pub fn new(routes: R, endpoints: &[&'static Endpoint]) -> Self {
+        let work = endpoints.iter().position(|endpoint| ptr::eq(endpoint.contract, &WORK));
+        let work = work.map(|index| {
+            [&WORK_CRITICAL, &WORK, &WORK_DEGRADED, &WORK_BATCH]
+                .map(|contract| Route::leak(contract, Some(index)))
+        });
+        Self { routes, work }
+    }
+}
+
+impl<R: Routes> Routes for AsAsked<R> {
+    fn find(&self, head: &Parts) -> Match {
+        let mut found = self.routes.find(head);
+        if ptr::eq(found.route.contract, &WORK)
+            && let Some(work) = &self.work
+            // What is no class, or told twice, is refused by the handler.
+            && let Ok(Some(asked)) = parameter(head, "class")
+            && let Some(at) = CLASSES.iter().position(|class| *class == asked)
+        {
+            found.route = work[at];
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gabion_limits::Class;
+    use gabion_tower::RouteTable;
+    use http::Request;
+
+    use super::{super::ENDPOINTS, *};
+
+    fn class(target: &str) -> Class {
+        let endpoints: Vec<&'static Endpoint> = ENDPOINTS.iter().collect();
+        let contracts = endpoints.iter().map(|endpoint| endpoint.contract);
+        let table = RouteTable::new(contracts, &WORK_BATCH).unwrap();
+        let (head, ()) = Request::get(target).body(()).unwrap().into_parts();
+        let found = AsAsked::new(table, &endpoints).find(&head);
+        assert!(found.route.index.is_some_and(|index| index < endpoints.len()), "{target}");
+        found.route.contract.class
+    }
+
+    #[test]
+    fn work_has_the_class_that_is_asked_for() {
+        let classes = [Class::Critical, Class::User, Class::Degraded, Class::Batch];
+        for (name, wanted) in CLASSES.iter().zip(classes) {
+            assert_eq!(class(&format!("/api/demo/work?io_ms=1&class={name}")), wanted);
+        }
+    }
+
+    #[test]
+    fn work_that_asks_for_none_is_a_users() {
+        for query in ["", "?class=", "?class=vip", "?class=batch&class=critical"] {
+            assert_eq!(class(&format!("/api/demo/work{query}")), Class::User, "{query}");
+        }
+    }
+
+    #[test]
+    fn other_routes_keep_their_class() {
+        assert_eq!(class("/api/demo/cached/a?class=batch"), Class::Degraded);
+    }
+}
