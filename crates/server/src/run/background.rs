@@ -1,0 +1,80 @@
+use std::{sync::Arc, time::Duration};
+
+use gabion_monitor::Resources;
+use tokio::task::JoinHandle;
+use tracing::warn;
+
+use super::prepare::Prepared;
+use crate::app::App;
+
+/// How often what no token can ask for any more is forgotten.
+const PRUNE: Duration = Duration::from_secs(300);
+
+impl Prepared {
+    /// Lets a reload reach the parts that keep settings of their own.
+    pub(super) fn follow_settings(&self) {
+        let app = &self.app;
+        let connections = Arc::clone(&app.connections);
+        let admission = Arc::clone(&app.admission);
+        let telemetry = Arc::clone(&app.telemetry);
+        let (accounts, handle) = (app.accounts.clone(), app.handle());
+        app.settings.subscribe(move |settings| {
+            accounts.set_ttl(settings.cache.ttl);
+            if let Some(app) = handle.upgrade() {
+                app.caches.set_ttl(settings.cache.ttl);
+            }
+            connections.set(&settings.limits.connections);
+            admission.set(&settings.limits.admission);
+            telemetry.set_level(&settings.log.level);
+        });
+    }
+
+    /// What goes on beside the requests, and may be cut off at any point.
+    pub(super) fn background(&self) -> Vec<JoinHandle<()>> {
+        let app = &self.app;
+        let resources = Resources::new();
+        vec![
+            tokio::spawn({
+                let (sweeper, app) = (Arc::clone(&self.sweeper), Arc::clone(app));
+                async move { sweeper.run(app.clock, &app.settings).await }
+            }),
+            tokio::spawn({
+                let app = Arc::clone(app);
+                async move {
+                    let open = || app.connections.open();
+                    let eyes = &app.observatory;
+                    eyes.watch(resources, app.clock, &app.settings, &app.admission, open).await;
+                }
+            }),
+            tokio::spawn({
+                let (app, sql) = (Arc::clone(app), self.sql.clone());
+                async move { app.observatory.ping(&sql).await }
+            }),
+            tokio::spawn({
+                let telemetry = Arc::clone(&app.telemetry);
+                async move { telemetry.upkeep().await }
+            }),
+            tokio::spawn({
+                let backups = Arc::clone(&app.backups);
+                async move { backups.run().await }
+            }),
+            tokio::spawn(prune(Arc::clone(app))),
+        ]
+    }
+
+    /// Writes the audit trail until it is closed.
+    pub(super) fn trail(&self) -> JoinHandle<()> {
+        let (audit, sql) = (self.app.audit.clone(), self.sql.clone());
+        tokio::spawn(async move { audit.write(&sql).await })
+    }
+}
+
+async fn prune(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(PRUNE);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.identity.prune().await {
+            warn!(%error, "ended sessions could not be pruned");
+        }
+    }
+}

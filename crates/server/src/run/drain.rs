@@ -1,0 +1,110 @@
+use std::{convert::Infallible, time::Duration};
+
+use gabion_lifecycle::{Inherited, Outcome, Signal, Signals};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+
+use super::prepare::{Prepared, text};
+use crate::{config::ConfigError, restart::chain, watch_file::FileWatch};
+
+impl Prepared {
+    /// Waits for the predecessor to go, takes what it left, and then does nothing for ever.
+    pub(super) async fn succeed(&self, predecessor: Option<Inherited>) -> Infallible {
+        let mut lock = None;
+        if let Some(predecessor) = predecessor {
+            predecessor.predecessor_gone().await;
+            drop(predecessor);
+            // What it ended or changed last must be known before its absence is relied on.
+            while let Err(error) = self.app.identity.restore().await {
+                error!(%error, "cannot learn what the predecessor changed; trying again");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            lock = self.data_dir.lock().ok();
+            self.app.restarter.set_predecessor(false);
+        }
+        let never = std::future::pending().await;
+        drop(lock);
+        never
+    }
+
+    /// Follows signals and the configuration file until the drain is over.
+    pub(super) async fn until_drained(
+        &self,
+        mut signals: Signals,
+        accepting: &mut [JoinHandle<()>],
+    ) -> Outcome {
+        let mut file = self.file.as_deref().and_then(FileWatch::begin);
+        let mut seen = self.seen.clone();
+        self.reload_if_changed(&mut seen).await;
+        let draining = async {
+            self.drain.begun().await;
+            self.notifier.stopping();
+            self.sweeper.drain();
+            info!("draining");
+            let (begun, within) = (self.app.now(), self.app.settings.load().lifecycle.drain);
+            // Whoever is accepted until then is counted before the last one is waited for.
+            for task in accepting {
+                let _ = task.await;
+            }
+            // Now nobody waits in a queue that nobody serves: without a successor, new clients are
+            // refused by the system at once.
+            self.app.restarter.release();
+            let spent = self.app.now().saturating_since(begun);
+            self.drain.finished(within.saturating_sub(spent)).await
+        };
+        tokio::pin!(draining);
+        loop {
+            let changed = async {
+                match &mut file {
+                    Some(file) => file.changed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                outcome = &mut draining => return outcome,
+                signal = signals.next() => match signal {
+                    Signal::Drain if !self.drain.is_draining() => {
+                        let notice = self.app.settings.load().lifecycle.notice();
+                        self.drain.begin_with_notice(notice);
+                    }
+                    Signal::Reload => self.reload("SIGHUP").await,
+                    _ => return Outcome::Cut { connections: self.drain.open() },
+                },
+                () = changed => self.reload_if_changed(&mut seen).await,
+            }
+        }
+    }
+
+    async fn reload_if_changed(&self, seen: &mut Option<String>) {
+        let text = text(self.file.as_deref());
+        if text != *seen {
+            *seen = text;
+            self.reload("file").await;
+        }
+    }
+
+    async fn reload(&self, author: &str) {
+        if let Err(error) = self.app.config.reload(author).await {
+            if let ConfigError::Findings(findings) = &error {
+                for finding in findings {
+                    error!(%finding, "the configuration has a mistake");
+                }
+            }
+            error!(reason = chain(error), "nothing has changed; the last good configuration stays");
+        }
+    }
+
+    /// Writes what is still to be written, and lets go of the data.
+    pub(super) async fn finish(self, outcome: Outcome, trail: JoinHandle<()>) {
+        match outcome {
+            Outcome::Clean => info!("drained"),
+            Outcome::Cut { connections } => warn!(connections, "stopped with connections open"),
+        }
+        self.app.audit.close();
+        if let Err(error) = trail.await {
+            error!(%error, "the last audit events could not be written");
+        }
+        self.sql.close().await;
+        drop(self.lock);
+    }
+}

@@ -1,0 +1,151 @@
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+};
+
+use gabion_auth::{Identity, KeyRing};
+use gabion_clock::{Clock, SystemClock};
+use gabion_config::Secret;
+use gabion_lifecycle::{Drain, Handover, Inherited, Notifier, Readiness};
+use gabion_limits::{
+    ConnectionTable,
+    admission::{Admission, Fixed},
+    rate::MemoryRateStore,
+};
+use gabion_monitor::Resources;
+use gabion_sql::Sql;
+
+use super::{RunError, Start, failed, listeners::Listeners, refused};
+use crate::{
+    accounts::CachedAccounts,
+    app::App,
+    audit::AuditTrail,
+    backups::BackupKeeper,
+    bootstrap::first_account,
+    caches::Caches,
+    config::{ConfigError, ConfigKeeper},
+    data_dir::{DataDir, DataLock},
+    listen::Sweeper,
+    observatory::Observatory,
+    restart::Restarter,
+    routes::Pages,
+    telemetry::Telemetry,
+};
+
+/// Requests in flight at once; beyond it the least important wait for another try.
+const IN_FLIGHT: u32 = 1024;
+/// Rate limit states: 4 MiB.
+const RATE_KEYS: usize = 100_000;
+
+/// Everything that is built before the first request.
+pub(super) struct Prepared {
+    pub(super) app: Arc<App>,
+    pub(super) sql: Sql,
+    pub(super) sweeper: Arc<Sweeper>,
+    pub(super) drain: Drain,
+    pub(super) notifier: Arc<Notifier>,
+    pub(super) data_dir: DataDir,
+    pub(super) lock: Option<DataLock>,
+    pub(super) file: Option<PathBuf>,
+    /// The file's text before it was read: what has changed since then is a change too.
+    pub(super) seen: Option<String>,
+    pub(super) print_ready: bool,
+    pub(super) first: Option<(String, Secret)>,
+}
+
+pub(super) async fn prepare(
+    start: &Start,
+    clock: SystemClock,
+    mut inherited: Option<&mut Inherited>,
+) -> Result<(Prepared, Listeners), RunError> {
+    let begun = clock.now();
+    let file = start.sources.file.clone();
+    let seen = text(file.as_deref());
+    // Once without the history, to learn where the history is.
+    let loaded = start.sources.load().map_err(ConfigError::Findings)?;
+    let data_dir = DataDir::at(&loaded.settings.server.data_dir);
+    data_dir.create().map_err(failed)?;
+    let lock = match &inherited {
+        // The predecessor has it; this process gets it when that one is gone.
+        Some(_) => None,
+        None => Some(data_dir.lock().map_err(failed)?),
+    };
+    let config = Arc::new(ConfigKeeper::open(start.sources.clone(), &data_dir.config(), clock)?);
+    let live = Arc::clone(config.live());
+    let settings = live.load_full();
+    let telemetry = Arc::new(Telemetry::start(&settings.log));
+
+    // Bound before anything is made that would have to be told twice, as the first password.
+    let listeners = Listeners::open(&settings, &mut inherited)?;
+    let sql = Sql::open(&data_dir.database()).await.map_err(failed)?;
+    let keys = Arc::new(KeyRing::open(&data_dir.keys()).map_err(refused)?);
+    let mut resources = Resources::new();
+    let observatory = Arc::new(Observatory::new(clock, &mut resources));
+    let cores = observatory.latest().sample.cores.floor().max(1.0) as usize;
+    let shared_clock: Arc<dyn Clock> = Arc::new(clock);
+    let sweeper = Arc::new(Sweeper::new());
+    let coarse = sweeper.clock(clock);
+    let accounts = CachedAccounts::new(&settings.cache, sql.clone(), coarse);
+    let audit = AuditTrail::new();
+    let store = Arc::new(sql.clone());
+    let identity = Identity::new(store, Arc::clone(&keys), &settings.auth, cores, shared_clock)
+        .map_err(refused)?
+        .with_audit(audit.clone())
+        .with_watch(accounts.clone());
+    identity.restore().await.map_err(failed)?;
+    let first = first_account(&identity, &settings.auth).await.map_err(refused)?;
+
+    let readiness = Readiness::new();
+    let drain = Drain::new(readiness.clone());
+    let notifier = Notifier::new(start.notify_socket.as_deref()).map_err(failed)?;
+    let notifier = Arc::new(notifier);
+    let generation = inherited.as_ref().map_or(1, |inherited| inherited.generation);
+    let handover = Handover::of_generation(generation, data_dir.handover_socket());
+    let restarter =
+        Restarter::new(handover, start.launch.clone(), drain.clone(), Arc::clone(&notifier), clock);
+    let backups = data_dir.backups(&settings.backup.dir);
+    let backups = BackupKeeper::new(backups, sql.clone(), Arc::clone(&config), clock);
+    let admission = Admission::new(Fixed(IN_FLIGHT), settings.limits.admission.mode);
+    let app = Arc::new_cyclic(|own| App {
+        clock,
+        begun,
+        settings: live,
+        config,
+        identity,
+        keys,
+        accounts,
+        admission: Arc::new(admission),
+        rates: Arc::new(MemoryRateStore::with_capacity(RATE_KEYS)),
+        connections: Arc::new(ConnectionTable::new(&settings.limits.connections)),
+        observatory,
+        telemetry,
+        readiness,
+        restarter: Arc::new(restarter),
+        backups: Arc::new(backups),
+        caches: Caches::new(&settings.cache),
+        pages: Pages::default(),
+        audit,
+        dispatcher: OnceLock::new(),
+        own: own.clone(),
+    });
+    let print_ready = start.print_ready;
+    let prepared = Prepared {
+        app,
+        sql,
+        sweeper,
+        drain,
+        notifier,
+        data_dir,
+        lock,
+        file,
+        seen,
+        print_ready,
+        first,
+    };
+    Ok((prepared, listeners))
+}
+
+/// What `file` says now.
+pub(super) fn text(file: Option<&Path>) -> Option<String> {
+    std::fs::read_to_string(file?).ok()
+}

@@ -1,0 +1,136 @@
+use std::{net::SocketAddr, sync::Arc};
+
+use gabion_auth::Username;
+use gabion_lifecycle::{Acceptor, Inherited, Signals, State};
+use gabion_limits::HostRule;
+use gabion_tower::guards::AuthenticateGuard;
+use tracing::{info, warn};
+
+use super::{RunError, failed, listeners::Listeners, prepare::Prepared, refused};
+use crate::{
+    app::{App, Dispatch},
+    control::ControlSocket,
+    guards::LocalGuard,
+    listen::{Entrance, serve},
+    routes::{self, Endpoint},
+    settings::ServerSettings,
+    stack::{Face, hosts, stack},
+};
+
+impl Prepared {
+    /// Serves until the drain is over.
+    pub(super) async fn serve(
+        self,
+        listeners: Listeners,
+        inherited: Option<Inherited>,
+        signals: Signals,
+    ) -> Result<(), RunError> {
+        let Self { app, drain, sweeper, .. } = &self;
+        let settings = app.settings.load_full();
+        let entrance = Entrance {
+            table: Arc::clone(&app.connections),
+            sweeper: Arc::clone(sweeper),
+            drain: drain.clone(),
+            settings: Arc::clone(&app.settings),
+        };
+        let authenticator = Arc::new(app.identity.authenticator(app.accounts.clone()));
+        app.restarter.on_sharing({
+            let (app, authenticator) = (app.handle(), Arc::clone(&authenticator));
+            move |shared| share(&app, &authenticator, shared)
+        });
+
+        let all = routes::endpoints(&settings);
+        let public: Vec<&'static Endpoint> = match listeners.admin {
+            None => all.clone(),
+            Some(_) => routes::public(&all),
+        };
+        let face = || -> Result<_, RunError> {
+            let hosts = hosts(&settings).map_err(refused)?;
+            Ok(Face { authenticate: AuthenticateGuard::new(Arc::clone(&authenticator)), hosts })
+        };
+        let front = Arc::new(stack(app, &public, face()?).map_err(failed)?);
+        let admin = match &listeners.admin {
+            Some(_) => Some(Arc::new(stack(app, &all, face()?).map_err(failed)?)),
+            None => None,
+        };
+        let dispatcher: Arc<dyn Dispatch> = front.clone();
+        let _ = app.dispatcher.set(dispatcher);
+        let local = Username::parse("local").map_err(failed)?;
+        let local = Face { authenticate: LocalGuard::new(local), hosts: HostRule::default() };
+        let local = Arc::new(stack(app, &all, local).map_err(failed)?);
+
+        app.restarter.hold(listeners.copies().map_err(failed)?);
+        self.follow_settings();
+        let (background, trail) = (self.background(), self.trail());
+        app.observatory.ping_once(&self.sql).await;
+
+        let gone = match inherited {
+            Some(mut inherited) => {
+                app.restarter.set_predecessor(true);
+                inherited.ready().await.map_err(failed)?;
+                Some(inherited)
+            }
+            None => None,
+        };
+        let control = ControlSocket::bind(&self.data_dir.control_socket()).map_err(failed)?;
+        let control = tokio::spawn(control.serve(entrance.clone(), local));
+        let address = listeners.main.local_addr().map_err(failed)?;
+        let admin_address = listeners.admin.as_ref().and_then(|own| own.local_addr().ok());
+        let acceptor = |listener| Acceptor::new(listener).map_err(failed);
+        let mut accepting =
+            vec![tokio::spawn(serve(acceptor(listeners.main)?, entrance.clone(), front))];
+        if let (Some(listener), Some(admin)) = (listeners.admin, admin) {
+            accepting.push(tokio::spawn(serve(acceptor(listener)?, entrance, admin)));
+        }
+        app.readiness.advance(State::Ready);
+        self.notifier.ready();
+        self.warn(&settings);
+        self.announce(address, admin_address);
+        let succession = self.succeed(gone);
+        let outcome = tokio::select! {
+            outcome = self.until_drained(signals, &mut accepting) => outcome,
+            never = succession => match never {},
+        };
+        for task in accepting.into_iter().chain(background).chain([control]) {
+            task.abort();
+        }
+        self.finish(outcome, trail).await;
+        Ok(())
+    }
+
+    /// Only now: a start that fails has one message, the one that matters.
+    fn warn(&self, settings: &ServerSettings) {
+        for key in settings.not_honoured() {
+            warn!(key, "this setting is not honoured yet");
+        }
+        for (key, reason) in settings.unwise() {
+            warn!(key, reason, "this setting is unwise");
+        }
+    }
+
+    fn announce(&self, address: SocketAddr, admin: Option<SocketAddr>) {
+        if self.app.restarter.generation() == 1 {
+            crate::cli::greet(address, admin, self.first.as_ref(), self.print_ready);
+        }
+        let address = address.to_string();
+        info!(address, generation = self.app.restarter.generation(), "ready");
+    }
+}
+
+/// Two processes begin or cease to share the store.
+fn share<A, S>(
+    app: &std::sync::Weak<App>,
+    authenticator: &gabion_auth::TokenAuthenticator<A, S>,
+    shared: bool,
+) where
+    A: gabion_auth::Accounts,
+    S: gabion_auth::SessionStore,
+{
+    let Some(app) = app.upgrade() else { return };
+    app.accounts.share(shared);
+    if shared {
+        authenticator.begin_sharing();
+    } else {
+        authenticator.end_sharing();
+    }
+}
