@@ -37,6 +37,7 @@ pub mod data_dir;
 mod guards;
 mod handler;
 pub mod listen;
+mod log_queue;
 pub mod metrics;
 pub mod observatory;
 pub mod openapi;

@@ -3,51 +3,42 @@
 use std::{io::IsTerminal, time::Duration};
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
-use crate::{metrics::LOG_LINES_LOST, settings::LogConfig};
-
-/// Log lines that wait for a slow terminal or disk; beyond them lines are lost, and counted.
-const LINES_WAITING: usize = 16_384;
+use crate::{
+    log_queue::{LogQueue, LogWriter},
+    metrics::LOG_LINES_LOST,
+    settings::LogConfig,
+};
 
 /// The log and the metrics, once for the process.
 pub struct Telemetry {
     metrics: PrometheusHandle,
-    filter: Option<reload::Handle<EnvFilter, Registry>>,
-    lost: Option<tracing_appender::non_blocking::ErrorCounter>,
-    _writer: Option<WorkerGuard>,
+    filter: reload::Handle<EnvFilter, Registry>,
+    log: LogQueue,
 }
 
 impl Telemetry {
-    /// Starts the log as `config` says, and the metrics.
-    #[must_use]
-    pub fn start(config: &LogConfig) -> Self {
-        let (filter, lost, writer) = start_log(config);
-        Self {
-            metrics: start_metrics(),
-            filter: Some(filter),
-            lost: Some(lost),
-            _writer: Some(writer),
-        }
+    /// Starts the log as `config` says, and the metrics; when the writer is dropped, the log is
+    /// written to its end.
+    pub(crate) fn start(config: &LogConfig) -> (Self, LogWriter) {
+        let (log, writer) = LogQueue::new(std::io::stderr());
+        let filter = start_log(config, log.clone());
+        (Self { metrics: start_metrics(), filter, log }, writer)
     }
 
     /// Tells from now on what is at least as important as `level`.
     pub fn set_level(&self, level: &str) {
-        if let Some(filter) = &self.filter {
-            // Fails only when the subscriber is gone.
-            let _ = filter.reload(EnvFilter::new(level));
-        }
+        // Fails only when the subscriber is gone.
+        let _ = self.filter.reload(EnvFilter::new(level));
     }
 
     /// All metrics in the text format of Prometheus.
     #[must_use]
     pub fn render(&self) -> String {
-        if let Some(lost) = &self.lost {
-            metrics::counter!(LOG_LINES_LOST).absolute(lost.dropped_lines() as u64);
-        }
+        metrics::counter!(LOG_LINES_LOST).absolute(self.log.lost());
         let mut text = self.metrics.render();
         gabion_monitor::metrics::correct_types(&mut text);
         text
@@ -64,15 +55,7 @@ impl Telemetry {
     }
 }
 
-fn start_log(
-    config: &LogConfig,
-) -> (reload::Handle<EnvFilter, Registry>, tracing_appender::non_blocking::ErrorCounter, WorkerGuard)
-{
-    let (writer, guard) = NonBlockingBuilder::default()
-        .buffered_lines_limit(LINES_WAITING)
-        .lossy(true)
-        .finish(std::io::stderr());
-    let lost = writer.error_counter();
+fn start_log(config: &LogConfig, writer: LogQueue) -> reload::Handle<EnvFilter, Registry> {
     let (filter, handle) = reload::Layer::new(EnvFilter::new(&config.level));
     let pretty = match config.format.as_str() {
         "pretty" => true,
@@ -86,7 +69,7 @@ fn start_log(
     } else {
         registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init()
     };
-    (handle, lost, guard)
+    handle
 }
 
 fn start_metrics() -> PrometheusHandle {

@@ -63,5 +63,8 @@ pub use self::{
     guard::Guard,
     problem::problem_response,
     routes::{Match, Route, RouteError, RouteTable, Routes},
-    wall::{Handler, Refused, RequestTime, Timing, Wall, WallBody, WallLayer, WallService},
+    wall::{
+        Handler, Refused, RequestTime, Timing, Wall, WallBody, WallLayer, WallService,
+        refuse_unread,
+    },
 };

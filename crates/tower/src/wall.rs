@@ -22,7 +22,7 @@ use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Problem, Rejection, guarded};
 use gabion_limits::{ClientAddr, Deadline};
 use gabion_monitor::{LatencyWindow, RequestId, TraceContext};
-use http::{HeaderName, HeaderValue, Request, Response, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header, response};
 
 pub use self::{
     body::WallBody,
@@ -194,13 +194,30 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
     }
 }
 
-/// The fields of every response.
-fn stamp(exchange: &Exchange, response: &mut response::Parts) {
-    let headers = &mut response.headers;
-    headers.insert(X_REQUEST_ID, exchange.request_id.to_header_value());
+/// The refusal of a request that never reached a wall, since its head is not even read to its end:
+/// with a name and the fields that every response has.
+#[must_use]
+pub fn refuse_unread(problem: &Problem) -> Response<Bytes> {
+    let request_id = RequestId::random();
+    let mut response = problem_response(problem, request_id.as_str());
+    let headers = response.headers_mut();
+    stamp_usual(&request_id, headers);
+    headers.insert(header::CACHE_CONTROL, NO_STORE);
+    response
+}
+
+/// The fields of every response, whatever it is about.
+fn stamp_usual(request_id: &RequestId, headers: &mut HeaderMap) {
+    headers.insert(X_REQUEST_ID, request_id.to_header_value());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
     headers.insert(header::REFERRER_POLICY, NO_REFERRER);
     headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(API_POLICY);
+}
+
+/// The fields of every response to `exchange`.
+fn stamp(exchange: &Exchange, response: &mut response::Parts) {
+    let headers = &mut response.headers;
+    stamp_usual(&exchange.request_id, headers);
     if let CacheRule::Public(age) = exchange.contract().cache
         && response.status.is_success()
     {

@@ -148,11 +148,12 @@ fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
         builder = builder.http1_only();
     }
     // Larger heads than the limits allow are still parsed, so that they are answered with a problem.
-    let slack = 64 * 1024;
-    builder.http1().max_buf_size(size.head.as_usize().saturating_add(slack));
+    let most = size.head.as_usize().saturating_add(64 * 1024);
+    builder.http1().max_buf_size(most);
     // Answers are small: to copy one behind its head costs less than a write of two pieces.
     builder.http1().writev(false);
-    // Beyond hyper's own hundred it allocates and fills two tables for each request.
+    // Beyond hyper's own hundred it allocates and fills two tables for each request; what it refuses
+    // by itself gets its problem from `WatchedIo`.
     if size.headers > 100 {
         builder.http1().max_headers(size.headers.saturating_add(1));
     }
@@ -162,7 +163,7 @@ fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
         .initial_stream_window_size(64 * 1024)
         .initial_connection_window_size(256 * 1024)
         .max_send_buf_size(64 * 1024)
-        .max_header_list_size(u32::try_from(size.head.bytes()).unwrap_or(u32::MAX));
+        .max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX));
     builder
 }
 

@@ -1,9 +1,10 @@
 use std::{
+    io,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    task::Waker,
+    task::{Context, Poll, Waker},
 };
 
 use atomic_waker::AtomicWaker;
@@ -82,12 +83,19 @@ impl Watch {
         self.progress.read(bytes, self.now());
     }
 
-    pub(super) fn write_blocked(&self) {
-        self.progress.write_blocked(self.now());
-    }
-
-    pub(super) fn write_progressed(&self) {
-        self.progress.write_progressed(self.now());
+    /// Notes what came of a write, and hands it on.
+    pub(super) fn write_reported(
+        &self,
+        polled: Poll<io::Result<usize>>,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if polled.is_pending() {
+            self.register(cx.waker());
+            self.progress.write_blocked(self.now());
+        } else {
+            self.progress.write_progressed(self.now());
+        }
+        polled
     }
 
     pub(super) fn register(&self, waker: &Waker) {

@@ -26,6 +26,7 @@ use crate::{
     config::{ConfigError, ConfigKeeper},
     data_dir::{DataDir, DataLock},
     listen::Sweeper,
+    log_queue::LogWriter,
     observatory::Observatory,
     restart::Restarter,
     routes::Pages,
@@ -51,6 +52,8 @@ pub(super) struct Prepared {
     pub(super) seen: Option<String>,
     pub(super) print_ready: bool,
     pub(super) first: Option<(String, Secret)>,
+    /// Last: what the others have to say at the end is written too.
+    _log: LogWriter,
 }
 
 pub(super) async fn prepare(
@@ -73,7 +76,8 @@ pub(super) async fn prepare(
     let config = Arc::new(ConfigKeeper::open(start.sources.clone(), &data_dir.config(), clock)?);
     let live = Arc::clone(config.live());
     let settings = live.load_full();
-    let telemetry = Arc::new(Telemetry::start(&settings.log));
+    let (telemetry, log) = Telemetry::start(&settings.log);
+    let telemetry = Arc::new(telemetry);
 
     // Bound before anything is made that would have to be told twice, as the first password.
     let listeners = Listeners::open(&settings, &mut inherited)?;
@@ -141,6 +145,7 @@ pub(super) async fn prepare(
         seen,
         print_ready,
         first,
+        _log: log,
     };
     Ok((prepared, listeners))
 }

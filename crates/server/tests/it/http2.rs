@@ -115,3 +115,20 @@ fn a_drain_finishes_what_is_under_way_and_sends_goaway() {
     });
     assert_eq!(server.ended().code(), Some(0), "{}", server.log());
 }
+
+#[test]
+fn a_head_that_is_too_large_is_a_problem() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    run(async {
+        let (mut sender, _connection) = connect(server.address()).await;
+        let mut request = get("/livez", "");
+        let big = "x".repeat(20 * 1024).parse().expect("a value");
+        request.headers_mut().insert("x-big", big);
+        let (status, media, problem) = send(&mut sender, request).await;
+        assert_eq!((status.as_u16(), media.as_str()), (431, "application/problem+json"));
+        assert_eq!(problem["code"], "header-too-large");
+        // The connection is none the worse for it.
+        assert_eq!(send(&mut sender, get("/livez", "")).await.0, StatusCode::OK);
+    });
+}

@@ -4,7 +4,7 @@ use gabion_clock::{Clock, Instant};
 use gabion_limits::admission::{Outcome, Permit};
 use gabion_monitor::LatencyWindow;
 use http::StatusCode;
-use tracing::{Level, enabled, info};
+use tracing::{Level, debug, enabled, info};
 
 use crate::{Exchange, Route};
 
@@ -77,19 +77,30 @@ impl<C: Clock> Track<C> {
     }
 
     fn log(line: &Line, route: &'static str, status: u16, duration: Duration) {
-        info!(
-            target: "gabion::access",
-            request_id = line.request_id,
-            trace_id = line.trace_id,
-            method = line.method,
-            path = line.path,
-            route,
-            status,
-            duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            client = line.client,
-            subject = line.subject,
-            "request"
-        );
+        macro_rules! tell {
+            ($level:ident) => {
+                $level!(
+                    target: "gabion::access",
+                    request_id = line.request_id,
+                    trace_id = line.trace_id,
+                    method = line.method,
+                    path = line.path,
+                    route,
+                    status,
+                    duration_us = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+                    client = line.client,
+                    subject = line.subject,
+                    "request"
+                )
+            };
+        }
+        // What is let through is bounded by the limits; what they refuse is bounded by nobody, and
+        // would fill a disk.
+        if matches!(status, 429 | 503) {
+            tell!(debug);
+        } else {
+            tell!(info);
+        }
     }
 }
 
