@@ -107,6 +107,13 @@ impl History {
         Ok(Self { folder })
     }
 
+    /// The history in `dir` as it is, to be read; `None` when there is no such folder. Creates and
+    /// removes nothing.
+    #[must_use]
+    pub fn look(dir: &Path) -> Option<Self> {
+        Some(Self { folder: Folder::existing(dir)? })
+    }
+
     /// Records `text` as the newest version and returns its number; the number of the present newest
     /// when that has the same text. Author names are cut at 200 characters.
     ///

@@ -95,7 +95,7 @@ pub use self::{
     key::{Change, Key},
     rate::Rate,
     reader::{Reader, declare, join},
-    secret::Secret,
+    secret::{Secret, SecretFileError},
     setting::{Range, Setting},
     settings::Settings,
     value::{Origin, Value},
@@ -106,7 +106,7 @@ pub use self::{
     history::{Digest, History, HistoryError, Version},
     layers::{EnvSource, FlagSource, Layer, Layers, Source, TomlSource},
     live::Live,
-    load::{Entry, Loaded, load},
+    load::{Checks, Entry, Loaded, load, load_checked},
     reference::reference,
     schema::json_schema,
 };

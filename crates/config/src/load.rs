@@ -2,6 +2,9 @@ use std::fmt;
 
 use serde::Serialize;
 
+mod checks;
+
+pub use self::checks::Checks;
 use crate::{Change, Finding, Layers, Origin, Secret, Settings, Value};
 
 /// A configuration without mistakes.
@@ -44,6 +47,43 @@ impl fmt::Display for Entry {
 /// Every mistake of every layer at once: first those of files by line, then the environment, then
 /// flags. A value that a later layer replaces is not looked at.
 pub fn load<S: Settings>(defaults: &S, layers: Layers) -> Result<Loaded<S>, Vec<Finding>> {
+    load_checked(defaults, layers, |_, _| {})
+}
+
+/// As [`load`], and asks `check` for what no key can tell alone: values that must fit each other or
+/// the world. It is asked whatever else is wrong, so that all mistakes are told at once.
+///
+/// ```
+/// use gabion_config::{FlagSource, Layers, load_checked, settings};
+///
+/// settings! {
+///     /// A span.
+///     struct Span {
+///         /// The smallest.
+///         live min: u32 = 1;
+///         /// The largest.
+///         live max: u32 = 10;
+///     }
+/// }
+/// let layers = Layers::new().with(FlagSource::new(&["min=20".into(), "mid=3".into()]));
+/// let findings = load_checked(&Span::default(), layers, |span, checks| {
+///     if checks.are_known(&["min", "max"]) && span.min > span.max {
+///         checks.refuse("min", format!("is more than max, accepts at most {}", span.max));
+///     }
+/// });
+/// let findings: Vec<_> = findings.unwrap_err().iter().map(ToString::to_string).collect();
+/// assert_eq!(findings[0], "--set mid: mid: is not a known key, did you mean min?");
+/// assert_eq!(findings[1], "--set min: min = 20: is more than max, accepts at most 10");
+/// ```
+///
+/// # Errors
+///
+/// As [`load`], those of `check` among them.
+pub fn load_checked<S: Settings>(
+    defaults: &S,
+    layers: Layers,
+    check: impl FnOnce(&S, &mut Checks<'_>),
+) -> Result<Loaded<S>, Vec<Finding>> {
     let (mut reader, findings) = layers.merge();
     for finding in findings {
         reader.find(finding);
@@ -58,8 +98,11 @@ pub fn load<S: Settings>(defaults: &S, layers: Layers) -> Result<Loaded<S>, Vec<
         value: key.default,
         change: key.change,
     });
-    let entries = entries.collect();
-    let findings = reader.finish();
+    let entries: Vec<Entry> = entries.collect();
+    let mut checks = Checks { entries: &entries, findings: reader.finish() };
+    check(&settings, &mut checks);
+    let mut findings = checks.findings;
+    findings.sort_by(|a, b| a.origin.place().cmp(&b.origin.place()));
     if findings.is_empty() { Ok(Loaded { settings, entries }) } else { Err(findings) }
 }
 

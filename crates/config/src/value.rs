@@ -63,9 +63,9 @@ pub enum Origin {
     File {
         /// As the file was named on the command line.
         file: Arc<str>,
-        /// Line.
+        /// Line; 0 where the whole file is meant.
         line: u32,
-        /// Column.
+        /// Column; 0 where the whole file is meant.
         column: u32,
     },
     /// The environment variable of this name.
@@ -97,6 +97,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
+            Self::File { file, line: 0, .. } => f.write_str(file),
             Self::File { file, line, column } => write!(f, "{file}:{line}:{column}"),
             Self::Environment(name) => write!(f, "environment {name}"),
             Self::Flag(flag) => f.write_str(flag),

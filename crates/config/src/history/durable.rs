@@ -29,6 +29,10 @@ impl Folder {
         Ok(Self(dir.to_owned()))
     }
 
+    pub(super) fn existing(dir: &Path) -> Option<Self> {
+        dir.is_dir().then(|| Self(dir.to_owned()))
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }

@@ -180,3 +180,17 @@ proptest! {
         prop_assert_eq!(&history.list().unwrap()[0].author, &author);
     }
 }
+
+#[test]
+fn looking_creates_nothing_and_finds_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history");
+    assert!(History::look(&path).is_none());
+    assert!(!path.exists());
+    let version = History::open(&path).unwrap().record("a", "me", UnixTime::default()).unwrap();
+    fs::remove_file(path.join("lock")).unwrap();
+    let history = History::look(&path).unwrap();
+    assert_eq!(history.text(version).unwrap(), "a");
+    assert_eq!(history.list().unwrap().len(), 1);
+    assert!(!path.join("lock").exists());
+}

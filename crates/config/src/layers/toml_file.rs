@@ -45,10 +45,10 @@ impl TomlSource {
         let read = File::open(path)
             .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
-            return Err(start_of(&name, format!("cannot be read: {error}")));
+            return Err(whole(&name, format!("cannot be read: {error}")));
         }
         if bytes.len() > MAX_BYTES {
-            return Err(start_of(&name, too_large()));
+            return Err(whole(&name, too_large()));
         }
         String::from_utf8(bytes).map(|text| Self { name: name.clone(), text }).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
@@ -76,7 +76,7 @@ impl Source for TomlSource {
     /// A mistake of syntax does not hide the lines without one: their own mistakes are told as well.
     fn load(&self) -> Result<Layer, Vec<Finding>> {
         if self.text.len() > MAX_BYTES {
-            return Err(vec![start_of(&self.name, too_large())]);
+            return Err(vec![whole(&self.name, too_large())]);
         }
         let (table, errors) = DeTable::parse_recoverable(&self.text);
         let places = Places::new(self.name.clone(), &self.text);
@@ -208,8 +208,8 @@ fn segment(name: &str) -> String {
     }
 }
 
-fn start_of(name: &Arc<str>, message: String) -> Finding {
-    let origin = Origin::File { file: name.clone(), line: 1, column: 1 };
+fn whole(name: &Arc<str>, message: String) -> Finding {
+    let origin = Origin::File { file: name.clone(), line: 0, column: 0 };
     Finding { key: String::new(), value: None, origin, message }
 }
 
@@ -328,7 +328,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("gabion.toml");
         let message = || TomlSource::read(&path).unwrap_err().to_string();
-        assert!(message().contains("cannot be read"));
+        // The whole file is meant, no line of it.
+        assert!(message().contains("gabion.toml: cannot be read"), "{}", message());
         fs::write(&path, vec![b'#'; MAX_BYTES + 1]).unwrap();
         assert!(message().contains("larger than 1024 KiB"));
         fs::write(&path, b"a = 1\nb = '\xff'").unwrap();

@@ -158,3 +158,28 @@ fn a_secret_from_a_file_is_as_hidden_as_any() {
     assert!(!format!("{loaded:?}").contains("hunter2"));
     assert_eq!(loaded.entries[7].to_string(), "sql = \"***\"  # --set sql_file");
 }
+
+#[test]
+fn a_check_is_asked_beside_other_mistakes_and_its_findings_take_their_place() {
+    let layers = file("hosts = ['a', 'b']\nlevel = 'loud'\n");
+    let found = load_checked(&Server::default(), layers, |settings, checks| {
+        assert!(checks.are_known(&["hosts"]) && !checks.are_known(&["hosts", "level"]));
+        assert!(checks.is_set("hosts") && !checks.is_set("cpu"));
+        checks.refuse("cpu", "is too much, accepts less");
+        checks.refuse_item("hosts", &settings.hosts[1], "is not ours, accepts a");
+    });
+    let found: Vec<_> = found.unwrap_err().iter().map(ToString::to_string).collect();
+    assert_eq!(found[0], "default: cpu = 0.6: is too much, accepts less");
+    assert_eq!(found[1], "gabion.toml:1:9: hosts = \"b\": is not ours, accepts a");
+    assert!(found[2].starts_with("gabion.toml:2:9: level"), "{found:?}");
+}
+
+#[test]
+fn what_a_source_could_not_say_is_not_known() {
+    let found =
+        load_checked(&Server::default(), file("level = 'warn'\nhosts = [\n"), |_, checks| {
+            assert!(checks.are_known(&["level"]));
+            assert!(!checks.are_known(&["level", "cpu"]));
+        });
+    assert_eq!(found.unwrap_err().len(), 1);
+}

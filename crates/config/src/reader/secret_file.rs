@@ -1,12 +1,5 @@
-use std::{fs::File, io::Read as _};
-
-use zeroize::Zeroizing;
-
 use super::Reader;
 use crate::{Finding, Origin, Secret, Value};
-
-/// Larger than any key, token or address.
-const MAX_BYTES: u64 = 64 << 10;
 
 impl Reader {
     /// From now on a secret may also be given as `KEY_file`, the path of a file that holds it.
@@ -27,11 +20,14 @@ impl Reader {
             (Some((_, other)), _) => {
                 Err(format!("is given beside {key} ({other}), keep one of them"))
             }
-            (None, Value::Text(path)) => content(path),
+            (None, Value::Text(path)) => {
+                Secret::read(path.as_ref()).map_err(|error| error.to_string())
+            }
             (None, _) => Err("is of the wrong type or form, accepts a path as text".to_owned()),
         };
         match outcome {
-            Ok(text) => {
+            Ok(secret) => {
+                let text = secret.expose().to_owned();
                 self.values.insert(key.to_owned(), (Value::Text(text), origin));
             }
             Err(message) => {
@@ -51,19 +47,6 @@ impl Reader {
         };
         Some(Secret::new(text.clone()))
     }
-}
-
-fn content(path: &str) -> Result<String, String> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| format!("cannot be read: {error}"))?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(format!("is larger than {} KiB, too large for a secret", MAX_BYTES >> 10));
-    }
-    let text = std::str::from_utf8(&bytes).map_err(|_| "is not UTF-8".to_owned())?;
-    let line = text.strip_suffix('\n').unwrap_or(text);
-    Ok(line.strip_suffix('\r').unwrap_or(line).to_owned())
 }
 
 #[cfg(test)]
