@@ -64,6 +64,6 @@ pub use self::{
     field::FieldError,
     guarded::{Panicked, guarded, panic_message},
     problem::Problem,
-    rejection::{BoxError, Rejection, ToProblem},
+    rejection::{BoxError, Rejection, ToProblem, error_chain},
     types::ProblemType,
 };

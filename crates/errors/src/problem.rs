@@ -3,7 +3,7 @@ use std::{borrow::Cow, time::Duration};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{FieldError, ProblemType};
+use crate::{FieldError, ProblemType, types};
 
 /// The public half of a failure, an RFC 9457 problem document.
 ///
@@ -32,6 +32,16 @@ impl Problem {
             errors: Vec::new(),
             headers: Vec::new(),
         }
+    }
+
+    /// A body with these faults.
+    #[must_use]
+    pub fn faulty(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.len() {
+            1 => Cow::Borrowed("the body has a fault"),
+            count => Cow::Owned(format!("the body has {count} faults")),
+        };
+        Self::new(&types::INVALID_BODY).detail(detail).errors(errors)
     }
 
     /// Says what happened this time.

@@ -82,15 +82,25 @@ impl Rejection {
     /// The cause and its sources on one line, outermost first.
     #[must_use]
     pub fn cause_chain(&self) -> Option<String> {
-        let mut error: &dyn Error = self.0.cause.as_deref()?;
-        let mut chain = error.to_string();
-        while let Some(source) = error.source() {
-            chain.push_str(": ");
-            chain.push_str(&source.to_string());
-            error = source;
-        }
-        Some(chain)
+        Some(error_chain(self.0.cause.as_deref()?))
     }
+}
+
+/// An error and its sources on one line, outermost first. A source whose words the error around it
+/// says already is not said again.
+#[must_use]
+pub fn error_chain(error: &dyn Error) -> String {
+    let (mut error, mut said) = (error, error.to_string());
+    let mut chain = said.clone();
+    while let Some(source) = error.source() {
+        let words = source.to_string();
+        if !said.contains(&words) {
+            chain.push_str(": ");
+            chain.push_str(&words);
+        }
+        (error, said) = (source, words);
+    }
+    chain
 }
 
 impl fmt::Debug for Rejection {
@@ -132,6 +142,19 @@ mod tests {
         assert_eq!(rejection.cause_chain().unwrap(), "cannot read the table: disk on fire");
         let public = String::from_utf8(rejection.problem().to_json("id").to_vec()).unwrap();
         assert!(!public.contains("fire") && !public.contains("table"), "{public}");
+    }
+
+    #[test]
+    fn a_source_that_is_said_already_is_not_said_again() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot start: {0}")]
+        struct Says(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("the port is taken")]
+        struct Inner(#[source] io::Error);
+
+        let error = Says(Inner(io::Error::other("busy")));
+        assert_eq!(error_chain(&error), "cannot start: the port is taken: busy");
     }
 
     #[test]

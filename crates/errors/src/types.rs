@@ -76,10 +76,10 @@ types! {
         "The Host of the request is not served here.",
         "Use the server's own name.";
     INVALID_BODY = "invalid-body", UNPROCESSABLE_ENTITY, "Invalid body",
-        "The body is JSON but has missing, unknown or mistyped fields.",
+        "The body is JSON but fields of it are missing, unknown, mistyped or not acceptable.",
         "Correct each entry of errors; its pointer names the place.";
     RATE_LIMITED = "rate-limited", TOO_MANY_REQUESTS, "Too many requests",
-        "The caller has used up a quota.",
+        "The address or the account has used up a quota.",
         "Wait for retry_after seconds; the RateLimit header tells what is left.";
     TOO_MANY_ATTEMPTS = "too-many-attempts", TOO_MANY_REQUESTS, "Too many attempts",
         "Too many failed logins; this one was not evaluated.",

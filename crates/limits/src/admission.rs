@@ -96,8 +96,9 @@ pub struct AdmissionSnapshot {
     pub limit: u32,
     /// Requests in flight.
     pub in_flight: u32,
-    /// The admitted fraction, 0 to 1, of the budget groups: critical, user, degraded and batch.
-    pub fractions: [f64; 3],
+    /// The admitted fraction, 0 to 1, by [`Class`]; under pressure, before the limit on requests in
+    /// flight.
+    pub fractions: [f64; 4],
 }
 
 impl Admission {
@@ -173,7 +174,7 @@ impl Admission {
             mode: self.mode(),
             limit: self.controller.limit(),
             in_flight: self.in_flight.load(Relaxed),
-            fractions: self.fractions().by_group(),
+            fractions: self.fractions().by_class(),
         }
     }
 

@@ -48,12 +48,6 @@ impl AlertState {
         self.hold = hold;
     }
 
-    /// Whether the alert holds.
-    #[must_use]
-    pub const fn is_active(&self) -> bool {
-        self.active
-    }
-
     /// Takes the value at `now`. A value that is not a number changes nothing.
     pub fn step(&mut self, used_ratio: f64, now: Instant) -> Option<Transition> {
         let turns = if self.active {
@@ -270,7 +264,7 @@ mod tests {
     }
 
     fn memory(ratio: f64) -> [BudgetUse; 1] {
-        [BudgetUse { budget: Budget::Memory, ratio }]
+        [BudgetUse::new(Budget::Memory, ratio, 1.0)]
     }
 
     #[test]

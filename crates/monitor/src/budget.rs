@@ -91,6 +91,19 @@ pub struct BudgetUse {
     pub budget: Budget,
     /// Used part: 1 is all of it, more is a promise broken.
     pub ratio: f64,
+    /// What is used: seconds, part of the cores, bytes, part of the requests.
+    pub used: f64,
+    /// How much there is of it, in the same unit.
+    pub limit: f64,
+}
+
+impl BudgetUse {
+    /// `used` of `limit`. A budget of nothing is used up by anything, and by nothing not at all.
+    #[must_use]
+    pub fn new(budget: Budget, used: f64, limit: f64) -> Self {
+        let ratio = if used <= 0.0 { 0.0 } else { (used / limit).min(f64::MAX) };
+        Self { budget, ratio, used, limit }
+    }
 }
 
 /// How much of each budget is in use, in the order of [`Budget::ALL`].
@@ -102,20 +115,15 @@ pub fn usage(sample: &Sample, requests: &LatencySnapshot, config: &BudgetConfig)
     let cpu = if sample.throttled { sample.cpu_ratio.max(1.0) } else { sample.cpu_ratio };
     let memory = sample.memory_limit.unwrap_or(u64::MAX).min(config.memory.bytes());
     let errors = if requests.errors > FEW_ERRORS { requests.error_ratio() } else { 0.0 };
-    Budget::ALL.map(|budget| BudgetUse {
-        budget,
-        ratio: match budget {
-            Budget::Latency => part(requests.p99.as_secs_f64(), config.latency_p99.as_secs_f64()),
-            Budget::Cpu => part(cpu, config.cpu),
-            Budget::Memory => part(sample.rss as f64, memory as f64),
-            Budget::Errors => part(errors, config.error_rate),
-        },
+    Budget::ALL.map(|budget| {
+        let (used, limit) = match budget {
+            Budget::Latency => (requests.p99.as_secs_f64(), config.latency_p99.as_secs_f64()),
+            Budget::Cpu => (cpu, config.cpu),
+            Budget::Memory => (sample.rss as f64, memory as f64),
+            Budget::Errors => (errors, config.error_rate),
+        };
+        BudgetUse::new(budget, used, limit)
     })
-}
-
-/// A budget of nothing is used up by anything, and by nothing not at all.
-fn part(used: f64, budget: f64) -> f64 {
-    if used <= 0.0 { 0.0 } else { (used / budget).min(f64::MAX) }
 }
 
 /// Smooths, computes and exports the use of the budgets.
@@ -211,7 +219,9 @@ mod tests {
     #[test]
     fn a_smaller_limit_of_the_container_counts() {
         let sample = Sample { rss: GIB, memory_limit: Some(GIB), ..Sample::default() };
-        assert_eq!(ratio(sample, LatencySnapshot::default(), Budget::Memory), 1.0);
+        let uses = usage(&sample, &LatencySnapshot::default(), &BudgetConfig::default());
+        let memory = BudgetUse::new(Budget::Memory, GIB as f64, GIB as f64);
+        assert_eq!((uses[2], memory.ratio), (memory, 1.0));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use gabion_clock::Instant;
 
 use super::{Admission, Outcome};
 
-/// The right to be in flight. Held until the response's body ends, and given back when dropped.
+/// The right to be in flight. Held until the answer is complete, and given back when dropped.
 #[must_use = "a permit that is dropped admits nothing"]
 pub struct Permit {
     admission: Arc<Admission>,

@@ -100,6 +100,15 @@ fn a_short_budget_sheds_batch_and_spares_users() {
 }
 
 #[test]
+fn the_snapshot_tells_that_batch_is_shed_before_degraded() {
+    let admission = admission(1000, AdmissionMode::Enforce);
+    (0..4).for_each(|_| admission.tick(STARVED));
+    let [critical, user, degraded, batch] = admission.snapshot().fractions;
+    assert_eq!((critical, user, degraded), (1.0, 1.0, 1.0));
+    assert!(batch < 1.0, "{batch}");
+}
+
+#[test]
 fn the_shadow_admits_what_it_would_shed() {
     let admission = admission(1, AdmissionMode::Shadow);
     (0..20).for_each(|_| admission.tick(STARVED));
