@@ -2,11 +2,15 @@ use std::{fmt, sync::Arc};
 
 use gabion_clock::UnixTime;
 
-/// What an account may do, by name; the names are the service's own.
+/// What an account may do, by name; the names are the service's own but for [`ADMIN`](Self::ADMIN).
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Roles(Arc<[Arc<str>]>);
 
 impl Roles {
+    /// Who manages accounts: an [`Identity`](crate::Identity) never disables the last enabled account
+    /// with this role, nor takes the role from it.
+    pub const ADMIN: &str = "admin";
+
     /// These roles, sorted, each once.
     pub fn new<R: AsRef<str>>(roles: impl IntoIterator<Item = R>) -> Self {
         let mut roles: Vec<Arc<str>> = roles.into_iter().map(|role| role.as_ref().into()).collect();

@@ -104,21 +104,11 @@ pub trait Accounts: Send + Sync + 'static {
         &self,
         username: &Username,
     ) -> impl Future<Output = Result<Option<AccountState>, StoreError>> + Send;
-
-    /// Whether all that changed the store is known here. While it is not, sessions are looked up
-    /// in the store as well.
-    fn fresh(&self) -> bool {
-        true
-    }
 }
 
 impl<A: Accounts> Accounts for Arc<A> {
     async fn account(&self, username: &Username) -> Result<Option<AccountState>, StoreError> {
         A::account(self, username).await
-    }
-
-    fn fresh(&self) -> bool {
-        A::fresh(self)
     }
 }
 
@@ -195,7 +185,7 @@ impl<A: Accounts, S: SessionStore> TokenAuthenticator<A, S> {
         if self.revocations.ended(known.session) {
             return Err(AuthError::Ended);
         }
-        if self.shared.load(Ordering::SeqCst) || !self.accounts.fresh() {
+        if self.shared.load(Ordering::SeqCst) {
             // Boxed: rare, and large in every request's future otherwise.
             let session = Box::pin(self.sessions.session(known.session, now)).await?;
             session.filter(|session| session.username == known.username).ok_or(AuthError::Ended)?;

@@ -75,6 +75,7 @@ mod tests {
             session: SessionId::from_bits(1),
             roles: Roles::new(roles),
             issued_at: UnixTime::default(),
+            not_before: UnixTime::default(),
             expires_at: UnixTime::default(),
         });
         let demand = Demand { route: "/x", method: &Method::GET, needs };

@@ -24,7 +24,7 @@ use gabion_clock::UnixTime;
 
 use crate::{
     Account, AccountChange, InsertError, RevocationStore, Roles, Rotation, Session, SessionId,
-    SessionStore, UserStore, Username,
+    SessionStore, UpdateError, UserStore, Username,
 };
 
 /// As many calls at the same time as a race is tried with.
@@ -111,6 +111,8 @@ pub async fn users<S: UserStore>(store: &S) {
 
     one_of_several_inserts(store).await;
     updates(store, ann).await;
+    the_last_one_stays(store).await;
+    one_of_several_last_ones_stays(store).await;
 
     ok!(store.insert(&account("aaron")));
     let listed: Vec<Username> =
@@ -159,6 +161,76 @@ async fn updates<S: UserStore>(store: &S, mut ann: Account) {
     (ann.roles, ann.enabled, ann.password_hash) = (Roles::default(), true, "$newer".into());
     assert_eq!(ok!(store.update(&ann.username, change)), Some(ann.clone()), "all at once");
     assert_eq!(ok!(store.find(&ann.username)), Some(ann), "a change lasts");
+}
+
+/// A role that no account has but those that are tried here.
+const KEEPER: &str = "conformance.keeper";
+
+fn leaving() -> [AccountChange; 3] {
+    let roles = Some(Roles::new(["user", "conformance.keeper.not", "x\"conformance.keeper"]));
+    [
+        AccountChange { enabled: Some(false), ..Default::default() },
+        AccountChange { roles: roles.clone(), ..Default::default() },
+        AccountChange { roles, enabled: Some(false), password_hash: Some("$lost".into()) },
+    ]
+}
+
+async fn the_last_one_stays<S: UserStore>(store: &S) {
+    let keeper = Account { roles: Roles::new([KEEPER]), ..account("keeper") };
+    let other =
+        Account { roles: leaving()[1].roles.clone().unwrap_or_default(), ..account("near") };
+    let disabled = Account { enabled: false, roles: Roles::new([KEEPER]), ..account("disabled") };
+    for account in [&keeper, &other, &disabled] {
+        ok!(store.insert(account));
+    }
+    for change in leaving() {
+        let refused = store.update_but_last(&keeper.username, change, KEEPER).await;
+        assert!(matches!(refused, Err(UpdateError::Last)), "the last one leaves: {refused:?}");
+    }
+    assert_eq!(
+        ok!(store.find(&keeper.username)),
+        Some(keeper.clone()),
+        "a refusal changes nothing"
+    );
+    for account in [&other, &disabled] {
+        let [disable, ..] = leaving();
+        let changed = ok!(store.update_but_last(&account.username, disable, KEEPER));
+        let expected = Some(Account { enabled: false, ..account.clone() });
+        assert_eq!(changed, expected, "one that is not the last is kept");
+    }
+    let nobody = name("nobody");
+    let unknown = store.update_but_last(&nobody, AccountChange::default(), KEEPER);
+    assert_eq!(ok!(unknown), None, "an account that is not there is changed");
+
+    let kept = AccountChange { password_hash: Some("$new".into()), ..Default::default() };
+    let changed = ok!(store.update_but_last(&keeper.username, kept, KEEPER));
+    let hash = changed.map(|account| account.password_hash);
+    assert_eq!(hash.as_deref(), Some("$new"), "the last one may change otherwise");
+    let enable = AccountChange { enabled: Some(true), ..Default::default() };
+    ok!(store.update_but_last(&disabled.username, enable, KEEPER));
+    let [.., all] = leaving();
+    let gone = ok!(store.update_but_last(&keeper.username, all, KEEPER));
+    assert_eq!(gone.map(|account| account.enabled), Some(false), "one of two may leave");
+    let [disable, ..] = leaving();
+    let refused = store.update_but_last(&disabled.username, disable, KEEPER).await;
+    assert!(matches!(refused, Err(UpdateError::Last)), "the other one leaves: {refused:?}");
+}
+
+async fn one_of_several_last_ones_stays<S: UserStore>(store: &S) {
+    let role = "conformance.raced";
+    let names: Vec<Username> = (0..RACERS).map(|i| name(&format!("last{i}"))).collect();
+    for name in &names {
+        let roles = Roles::new([role]);
+        ok!(store.insert(&Account { username: name.clone(), roles, ..account("last") }));
+    }
+    let leave = |name| {
+        let [disable, ..] = leaving();
+        store.update_but_last(name, disable, role)
+    };
+    let results = join(names.iter().map(leave)).await;
+    let refused = |result: &&Result<_, UpdateError>| matches!(result, Err(UpdateError::Last));
+    assert_eq!(results.iter().filter(refused).count(), 1, "one stays: {results:?}");
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), RACERS - 1);
 }
 
 /// Holds `store` to the words of [`SessionStore`].

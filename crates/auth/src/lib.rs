@@ -119,7 +119,8 @@ pub use self::{
     },
     session::{InvalidSessionId, Session, SessionId},
     store::{
-        AccountChange, InsertError, RevocationStore, Rotation, SessionStore, StoreError, UserStore,
+        AccountChange, InsertError, RevocationStore, Rotation, SessionStore, StoreError,
+        UpdateError, UserStore,
     },
     token::{
         Algorithm, Claims, Expires, InvalidKeyId, Issuer, KeyId, KeyResolver, SigningKey,

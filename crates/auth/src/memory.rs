@@ -5,7 +5,7 @@ use parking_lot::Mutex;
 
 use crate::{
     Account, AccountChange, InsertError, RevocationStore, Rotation, Session, SessionId,
-    SessionStore, StoreError, UserStore, Username,
+    SessionStore, StoreError, UpdateError, UserStore, Username,
 };
 
 /// Keeps everything in memory: for tests and examples. Nothing survives the process.
@@ -60,20 +60,44 @@ impl UserStore for MemoryStore {
         username: &Username,
         change: AccountChange,
     ) -> Result<Option<Account>, StoreError> {
-        let accounts = &mut self.0.lock().accounts;
-        let Some(account) = accounts.get_mut(username) else { return Ok(None) };
-        let AccountChange { roles, enabled, password_hash } = change;
-        if let Some(roles) = roles {
-            account.roles = roles;
-        }
-        if let Some(enabled) = enabled {
-            account.enabled = enabled;
-        }
-        if let Some(hash) = password_hash {
-            account.password_hash = hash;
-        }
-        Ok(Some(account.clone()))
+        Ok(changed(&mut self.0.lock().accounts, username, change))
     }
+
+    async fn update_but_last(
+        &self,
+        username: &Username,
+        change: AccountChange,
+        role: &str,
+    ) -> Result<Option<Account>, UpdateError> {
+        let accounts = &mut self.0.lock().accounts;
+        let has = |account: &Account| account.enabled && account.roles.contains(role);
+        let mut trial = accounts.clone();
+        let account = changed(&mut trial, username, change);
+        if accounts.values().any(has) && !trial.values().any(has) {
+            return Err(UpdateError::Last);
+        }
+        *accounts = trial;
+        Ok(account)
+    }
+}
+
+fn changed(
+    accounts: &mut BTreeMap<Username, Account>,
+    username: &Username,
+    change: AccountChange,
+) -> Option<Account> {
+    let account = accounts.get_mut(username)?;
+    let AccountChange { roles, enabled, password_hash } = change;
+    if let Some(roles) = roles {
+        account.roles = roles;
+    }
+    if let Some(enabled) = enabled {
+        account.enabled = enabled;
+    }
+    if let Some(hash) = password_hash {
+        account.password_hash = hash;
+    }
+    Some(account.clone())
 }
 
 impl SessionStore for MemoryStore {

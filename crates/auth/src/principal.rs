@@ -13,11 +13,17 @@ pub struct Principal {
     pub roles: Roles,
     /// When the token was issued.
     pub issued_at: UnixTime,
+    /// When the token begins to be good; not before it was issued.
+    pub not_before: UnixTime,
     /// When the token expires.
     pub expires_at: UnixTime,
 }
 
 impl Expires for Principal {
+    fn not_before(&self) -> UnixTime {
+        self.not_before
+    }
+
     fn expires_at(&self) -> UnixTime {
         self.expires_at
     }
@@ -26,6 +32,7 @@ impl Expires for Principal {
 impl From<Claims> for Principal {
     fn from(claims: Claims) -> Self {
         Self {
+            not_before: claims.not_before(),
             username: claims.subject,
             session: claims.session,
             roles: claims.roles,

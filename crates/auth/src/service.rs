@@ -192,11 +192,6 @@ impl<S: IdentityStore> Identity<S> {
     pub fn policy(&self) -> &PasswordPolicy {
         &self.0.policy
     }
-
-    /// An administrator forgives an account its failed logins.
-    pub fn unlock(&self, username: &Username) {
-        self.0.throttle.reset(username.as_str());
-    }
 }
 
 impl<S: IdentityStore> Inner<S> {

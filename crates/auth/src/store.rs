@@ -33,6 +33,18 @@ pub enum InsertError {
     Store(#[from] StoreError),
 }
 
+/// An account was not changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum UpdateError {
+    /// It is the last enabled one with the role, and would not be any more.
+    #[error("the account is the last one with the role")]
+    Last,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
 /// What changes about an account; `None` stays as it is.
 #[derive(Clone, Default)]
 pub struct AccountChange {
@@ -64,6 +76,15 @@ pub trait UserStore: Send + Sync + 'static {
         username: &Username,
         change: AccountChange,
     ) -> impl Future<Output = Result<Option<Account>, StoreError>> + Send;
+
+    /// The same, unless it would take the last enabled account with `role` away: then nothing
+    /// changes. Of several such changes at the same time one is refused.
+    fn update_but_last(
+        &self,
+        username: &Username,
+        change: AccountChange,
+        role: &str,
+    ) -> impl Future<Output = Result<Option<Account>, UpdateError>> + Send;
 }
 
 /// What became of a refresh.

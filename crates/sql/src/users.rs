@@ -1,4 +1,7 @@
-use gabion_auth::{Account, AccountChange, InsertError, Roles, StoreError, UserStore, Username};
+use gabion_auth::{
+    Account, AccountChange, InsertError, Roles, StoreError, UpdateError, UserStore, Username,
+};
+use sqlx::SqliteExecutor;
 
 use crate::{
     Sql,
@@ -57,24 +60,63 @@ impl UserStore for Sql {
         username: &Username,
         change: AccountChange,
     ) -> Result<Option<Account>, StoreError> {
-        let hash = change.password_hash.as_deref();
-        let row: Option<Row> = sqlx::query_as(
-            "update accounts set
-                 roles = coalesce($2, roles),
-                 enabled = coalesce($3, enabled),
-                 password_hash = coalesce($4, password_hash)
-             where username = $1
-             returning username, password_hash, roles, enabled, created_at",
-        )
-        .bind(username.as_str())
-        .bind(change.roles.as_ref().map(roles_column).transpose()?)
-        .bind(change.enabled)
-        .bind(hash.map(|hash| whole(hash, "a password hash", HASH_MAX)).transpose()?)
-        .fetch_optional(&self.writer)
-        .await
-        .map_err(store_error)?;
-        row.map(account).transpose()
+        update(&self.writer, username, &change).await
     }
+
+    async fn update_but_last(
+        &self,
+        username: &Username,
+        change: AccountChange,
+        role: &str,
+    ) -> Result<Option<Account>, UpdateError> {
+        // The write lock is taken before the others are counted; what is dropped is undone.
+        let mut transaction = self.begin().await.map_err(store_error)?;
+        let before = is_held(&mut *transaction, role).await?;
+        let updated = update(&mut *transaction, username, &change).await?;
+        if before && !is_held(&mut *transaction, role).await? {
+            transaction.rollback().await.map_err(store_error)?;
+            return Err(UpdateError::Last);
+        }
+        transaction.commit().await.map_err(store_error)?;
+        Ok(updated)
+    }
+}
+
+/// Whether there is an enabled account with `role`.
+async fn is_held(executor: impl SqliteExecutor<'_>, role: &str) -> Result<bool, StoreError> {
+    let found: Option<i64> = sqlx::query_scalar(
+        "select 1 from accounts
+         where enabled and exists (select 1 from json_each(roles) where value = $1) limit 1",
+    )
+    .bind(role)
+    .fetch_optional(executor)
+    .await
+    .map_err(store_error)?;
+    Ok(found.is_some())
+}
+
+async fn update(
+    executor: impl SqliteExecutor<'_>,
+    username: &Username,
+    change: &AccountChange,
+) -> Result<Option<Account>, StoreError> {
+    let hash = change.password_hash.as_deref();
+    let row: Option<Row> = sqlx::query_as(
+        "update accounts set
+             roles = coalesce($2, roles),
+             enabled = coalesce($3, enabled),
+             password_hash = coalesce($4, password_hash)
+         where username = $1
+         returning username, password_hash, roles, enabled, created_at",
+    )
+    .bind(username.as_str())
+    .bind(change.roles.as_ref().map(roles_column).transpose()?)
+    .bind(change.enabled)
+    .bind(hash.map(|hash| whole(hash, "a password hash", HASH_MAX)).transpose()?)
+    .fetch_optional(executor)
+    .await
+    .map_err(store_error)?;
+    row.map(account).transpose()
 }
 
 fn account(

@@ -110,6 +110,17 @@ async fn an_ended_session_is_refused_however_its_token_was_remembered() {
 }
 
 #[tokio::test]
+async fn a_remembered_token_is_refused_when_the_clock_went_back_before_it() {
+    let world = world().await;
+    world.ask(0).await.unwrap();
+    let back = |secs: u64| UnixTime::from_millis(NOW.as_millis() - secs * 1000);
+    let ask = |now| world.authenticator.authenticate(Credentials::Bearer(&world.token), now);
+    assert!(ask(back(30)).await.is_ok());
+    assert!(matches!(ask(back(31)).await, Err(AuthError::Token(TokenError::NotYet))));
+    assert!(world.ask(0).await.is_ok());
+}
+
+#[tokio::test]
 async fn a_remembered_token_expires() {
     let world = world().await;
     world.ask(0).await.unwrap();

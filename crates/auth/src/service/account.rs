@@ -1,116 +1,19 @@
-use std::sync::Arc;
+mod error;
+
+use std::{future::Future, sync::Arc};
 
 use gabion_clock::Clock;
-use gabion_errors::{FieldError, Problem, ToProblem, types};
+use gabion_errors::FieldError;
 use zeroize::Zeroizing;
 
+pub use self::error::{ChangePasswordError, CreateUserError, UpdateUserError};
 use super::{Identity, IdentityStore, Inner, LoginError, carry_through};
 use crate::{
-    Account, AccountChange, AuditEvent, InsertError, Principal, Roles, SessionId, StoreError,
+    Account, AccountChange, AuditEvent, InvalidUsername, Principal, Roles, SessionId, StoreError,
     Username,
     metrics::Outcome,
     password::{HashError, NormalPassword, PolicyFault},
 };
-
-/// A password is not changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ChangePasswordError {
-    /// The present password is wrong, or was wrong too often.
-    #[error(transparent)]
-    Current(#[from] LoginError),
-    /// The new one is not good enough.
-    #[error("the new password breaks the policy")]
-    Invalid(Vec<FieldError>),
-    /// It could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// An account is not made.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum CreateUserError {
-    /// What was asked for is not acceptable.
-    #[error("the account is not acceptable")]
-    Invalid(Vec<FieldError>),
-    /// There is one of this name.
-    #[error("the account exists")]
-    Exists,
-    /// The password could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// An account is not changed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum UpdateUserError {
-    /// What was asked for is not acceptable.
-    #[error("the change is not acceptable")]
-    Invalid(Vec<FieldError>),
-    /// There is none of this name.
-    #[error("there is no such account")]
-    Unknown,
-    /// The password could not be hashed.
-    #[error(transparent)]
-    Hash(#[from] HashError),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-fn invalid(faults: &[FieldError]) -> Problem {
-    Problem::new(&types::INVALID_BODY).errors(faults.to_vec())
-}
-
-impl ToProblem for ChangePasswordError {
-    fn to_problem(&self) -> Problem {
-        match self {
-            Self::Current(error) => error.to_problem(),
-            Self::Invalid(faults) => invalid(faults),
-            Self::Hash(error) => error.to_problem(),
-            Self::Store(error) => error.to_problem(),
-        }
-    }
-}
-
-impl ToProblem for CreateUserError {
-    fn to_problem(&self) -> Problem {
-        match self {
-            Self::Invalid(faults) => invalid(faults),
-            Self::Exists => Problem::new(&types::CONFLICT).detail("an account of this name exists"),
-            Self::Hash(error) => error.to_problem(),
-            Self::Store(error) => error.to_problem(),
-        }
-    }
-}
-
-impl ToProblem for UpdateUserError {
-    fn to_problem(&self) -> Problem {
-        match self {
-            Self::Invalid(faults) => invalid(faults),
-            Self::Unknown => Problem::new(&types::NOT_FOUND).detail("there is no such account"),
-            Self::Hash(error) => error.to_problem(),
-            Self::Store(error) => error.to_problem(),
-        }
-    }
-}
-
-impl From<InsertError> for CreateUserError {
-    fn from(error: InsertError) -> Self {
-        match error {
-            InsertError::Exists => Self::Exists,
-            InsertError::Store(error) => Self::Store(error),
-        }
-    }
-}
 
 /// What an administrator changes about an account; `None` stays as it is.
 #[derive(Clone, Default)]
@@ -126,6 +29,10 @@ pub struct UserChange<'a> {
 /// Most roles of one account, and most characters of one role: they travel in each token.
 const MAX_ROLES: usize = 32;
 const MAX_ROLE: usize = 64;
+
+/// Under these names a service acts by itself in its records: at its start, on a signal, on a changed
+/// file, and for whoever is at its machine.
+const RESERVED: [&str; 4] = ["local", "start", "signal", "file"];
 
 impl<S: IdentityStore> Identity<S> {
     /// Changes the principal's own password. Every other session of the account ends.
@@ -173,10 +80,37 @@ impl<S: IdentityStore> Identity<S> {
                 return Err(LoginError::InvalidCredentials.into());
             }
             let change = AccountChange { password_hash: Some(hash), ..AccountChange::default() };
-            inner.apply(&account.username, change, Sessions::EndAllBut(session)).await?;
+            let name = &account.username;
+            let update = inner.store.update(name, change);
+            inner.apply(name, Sessions::EndAllBut(session), update).await?;
             Ok(())
         })
         .await
+    }
+
+    /// Everything that is not acceptable about a name and a password for it; the password is judged
+    /// also where the name cannot be.
+    ///
+    /// For an answer that names faults of other kinds too: [`create_user`](Self::create_user) and
+    /// [`update_user`](Self::update_user) judge by themselves.
+    ///
+    /// # Errors
+    ///
+    /// When the password could not be judged now.
+    pub async fn faults(
+        &self,
+        username: Option<&str>,
+        password: Option<&str>,
+    ) -> Result<Vec<FieldError>, HashError> {
+        let name = username.map(Username::parse);
+        let mut faults = Vec::new();
+        faults.extend(name.as_ref().and_then(name_fault));
+        if let Some(password) = password {
+            let own = name.as_ref().and_then(|name| name.as_ref().ok());
+            let judged = self.0.judge(password, own.map_or("", Username::as_str)).await?;
+            faults.extend(at("/password", &judged.err().unwrap_or_default()));
+        }
+        Ok(faults)
     }
 
     /// Makes an enabled account. The record of it names `actor`.
@@ -194,9 +128,7 @@ impl<S: IdentityStore> Identity<S> {
         let inner = &self.0;
         let mut faults = role_faults(&roles);
         let name = Username::parse(username);
-        if let Err(error) = &name {
-            faults.push(FieldError::new("/username", "format", error.to_string()));
-        }
+        faults.extend(name_fault(&name));
         let own = name.as_ref().map_or("", Username::as_str);
         let judged = inner.judge(password, own).await?;
         let (Ok(username), Ok(password), []) = (&name, &judged, faults.as_slice()) else {
@@ -220,7 +152,8 @@ impl<S: IdentityStore> Identity<S> {
     }
 
     /// Changes an account and returns what it is now. Disabling it and a new password end every
-    /// session. The record of it names `actor`.
+    /// session. The last enabled account with the role [`Roles::ADMIN`] stays one. The record of it
+    /// names `actor`.
     ///
     /// # Errors
     ///
@@ -260,7 +193,13 @@ impl<S: IdentityStore> Identity<S> {
             let ends = new_password || enabled == Some(false);
             let sessions = if ends { Sessions::EndAll } else { Sessions::Keep };
             let change = AccountChange { roles, enabled, password_hash };
-            let updated = inner.apply(&name, change, sessions).await?;
+            // Told before the sessions end: who is refused keeps them. The store asks again, for
+            // another process.
+            if inner.would_lock_out(&name, &change).await? {
+                return Err(UpdateUserError::LastAdministrator);
+            }
+            let update = inner.store.update_but_last(&name, change, Roles::ADMIN);
+            let updated = inner.apply(&name, sessions, update).await?;
             if new_password {
                 inner.throttle.reset(name.as_str());
             }
@@ -307,13 +246,30 @@ impl<S: IdentityStore> Inner<S> {
         judged.await
     }
 
-    /// Writes a change of an account and ends its sessions.
-    async fn apply(
+    /// Whether nobody could manage accounts any more after `change`.
+    async fn would_lock_out(
         &self,
         name: &Username,
-        change: AccountChange,
+        change: &AccountChange,
+    ) -> Result<bool, StoreError> {
+        let roles = change.roles.as_ref();
+        let stays = change.enabled != Some(false) && roles.is_none_or(|r| r.contains(Roles::ADMIN));
+        if stays {
+            return Ok(false);
+        }
+        let accounts = self.store.list().await?;
+        let manages = |account: &&Account| account.enabled && account.roles.contains(Roles::ADMIN);
+        let mut managers = accounts.iter().filter(manages).map(|account| &account.username);
+        Ok(managers.next() == Some(name) && managers.next().is_none())
+    }
+
+    /// Ends the sessions of an account whose change is written by `update`.
+    async fn apply<E: From<StoreError>>(
+        &self,
+        name: &Username,
         sessions: Sessions,
-    ) -> Result<Option<Account>, StoreError> {
+        update: impl Future<Output = Result<Option<Account>, E>>,
+    ) -> Result<Option<Account>, E> {
         let keep = match sessions {
             Sessions::Keep => None,
             Sessions::EndAll => Some(None),
@@ -324,7 +280,7 @@ impl<S: IdentityStore> Inner<S> {
         if let Some(keep) = keep {
             self.end_all(name, keep).await?;
         }
-        let updated = self.store.update(name, change).await?;
+        let updated = update.await?;
         if let Some(watch) = self.watch.get() {
             watch.changed(name);
         }
@@ -332,6 +288,19 @@ impl<S: IdentityStore> Inner<S> {
             self.end_all(name, keep).await?;
         }
         Ok(updated)
+    }
+}
+
+/// What is wrong with the name of a new account.
+fn name_fault(name: &Result<Username, InvalidUsername>) -> Option<FieldError> {
+    let fault = |code, detail: String| Some(FieldError::new("/username", code, detail));
+    match name {
+        Err(error) => fault("format", error.to_string()),
+        Ok(name) if RESERVED.contains(&name.as_str()) => {
+            let detail = "is a name under which the server itself acts; choose another one";
+            fault("reserved", detail.to_owned())
+        }
+        Ok(_) => None,
     }
 }
 

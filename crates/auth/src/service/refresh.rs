@@ -37,7 +37,9 @@ impl ToProblem for RefreshError {
         match self {
             Self::Store(error) => error.to_problem(),
             Self::Invalid(_) | Self::Gone | Self::Reused | Self::Disabled => {
-                Problem::new(&types::UNAUTHENTICATED).header(WWW_AUTHENTICATE, CHALLENGE)
+                Problem::new(&types::UNAUTHENTICATED)
+                    .detail("the refresh token is not accepted; log in again")
+                    .header(WWW_AUTHENTICATE, CHALLENGE)
             }
         }
     }

@@ -263,6 +263,39 @@ async fn what_an_administrator_changes_holds_for_the_next_request() {
 }
 
 #[tokio::test]
+async fn the_last_administrator_stays_one_and_keeps_its_sessions() {
+    let world = world().await;
+    let ann = Username::parse("ann").unwrap();
+    let update = |change| world.identity.update_user(&ann, change, "admin");
+    let admin = || UserChange { roles: Some(Roles::new(["admin"])), ..UserChange::default() };
+    update(admin()).await.unwrap();
+    let tokens = world.login().await;
+    let disable = || UserChange { enabled: Some(false), ..UserChange::default() };
+    let strip = UserChange { roles: Some(Roles::default()), ..UserChange::default() };
+    for change in [disable(), strip] {
+        let error = update(change).await.unwrap_err();
+        assert_eq!(code(&error), (409, "conflict"));
+    }
+    assert!(world.ask(&tokens).await.is_ok());
+    world.identity.create_user("bob", BETTER, Roles::new(["admin"]), "admin").await.unwrap();
+    update(disable()).await.unwrap();
+    assert!(world.refused(&tokens).await);
+}
+
+#[tokio::test]
+async fn the_names_under_which_a_service_acts_are_no_accounts() {
+    let world = world().await;
+    for name in ["local", "Start", "signal", "file"] {
+        let error =
+            world.identity.create_user(name, BETTER, Roles::default(), "admin").await.unwrap_err();
+        let problem = error.to_problem();
+        let faults: Vec<_> =
+            problem.field_errors().iter().map(|f| (f.pointer.as_str(), f.code)).collect();
+        assert_eq!(faults, [("/username", "reserved")], "{name}");
+    }
+}
+
+#[tokio::test]
 async fn every_fault_of_a_new_account_is_told_at_once() {
     let world = world().await;
     let error = world

@@ -9,17 +9,21 @@ use quick_cache::{
 
 use super::Claims;
 
-/// What stops being true at a time.
+/// What is true from one time to another.
 pub trait Expires {
-    /// That time.
+    /// When it begins: the later one of `nbf` and `iat`.
+    fn not_before(&self) -> UnixTime;
+
+    /// When it ends.
     fn expires_at(&self) -> UnixTime;
 }
 
 /// Remembers tokens that were verified, so that a client's next request is not verified again.
 ///
 /// The key is the whole token, compared byte by byte, under a hash with a random seed. Only what
-/// was verified may be put in; whether it has expired is asked at each look, and whether its
-/// session has ended is for the caller to ask. Bounded by count.
+/// was verified may be put in; whether it is good yet, since clocks go back, and whether it has
+/// expired is asked at each look; whether its session has ended is for the caller to ask. Bounded by
+/// count.
 pub struct VerifiedTokens<V = Claims> {
     tokens: Cache<Box<str>, Arc<V>, UnitWeighter, RandomState>,
     leeway: Duration,
@@ -29,8 +33,8 @@ impl<V: Expires> VerifiedTokens<V> {
     /// How many tokens are remembered unless told otherwise.
     pub const DEFAULT_ENTRIES: usize = 10_000;
 
-    /// Room for `entries` tokens; each counts as expired `leeway` after its time, as for the
-    /// [`Verifier`](super::Verifier).
+    /// Room for `entries` tokens; each is good from `leeway` before its time to `leeway` after it, as
+    /// for the [`Verifier`](super::Verifier).
     #[must_use]
     pub fn new(entries: usize, leeway: Duration) -> Self {
         let entries = entries.max(1);
@@ -40,10 +44,12 @@ impl<V: Expires> VerifiedTokens<V> {
         Self { tokens, leeway }
     }
 
-    /// What was found when `token` was verified, unless it has expired at `now`.
+    /// What was found when `token` was verified, unless it is not good yet or has expired at `now`.
     #[must_use]
     pub fn get(&self, token: &str, now: UnixTime) -> Option<Arc<V>> {
-        self.tokens.get(token).filter(|found| now < found.expires_at() + self.leeway)
+        self.tokens.get(token).filter(|found| {
+            now + self.leeway >= found.not_before() && now < found.expires_at() + self.leeway
+        })
     }
 
     /// Remembers what verifying `token` found; the least used make room.

@@ -34,6 +34,10 @@ pub struct Claims {
 }
 
 impl Expires for Claims {
+    fn not_before(&self) -> UnixTime {
+        self.not_before.max(self.issued_at)
+    }
+
     fn expires_at(&self) -> UnixTime {
         self.expires_at
     }

@@ -1,6 +1,7 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use gabion_errors::{BoxError, Problem, ToProblem, types};
@@ -96,7 +97,10 @@ impl ToProblem for BackupError {
             Self::Newer { .. } => conflict("the backup was written by a newer version"),
             Self::Busy => conflict("another backup is being made or removed, try again later"),
             Self::InUse { .. } => conflict("the data is in use"),
-            Self::Io { .. } | Self::Database(_) => Problem::new(&types::INTERNAL),
+            // A full disk, no more open files: the way out is outside of the program.
+            Self::Io { .. } | Self::Database(_) => Problem::new(&types::DEPENDENCY_UNAVAILABLE)
+                .detail("the disk or the database did not do its part; the log has the cause")
+                .retry_after(Duration::from_secs(10)),
         }
     }
 }
@@ -110,7 +114,10 @@ mod tests {
         let id: BackupId = "20260301T120000Z-1a2b".parse().unwrap();
         let damaged = BackupError::Damaged { id: id.clone(), reason: "page 7".into() };
         let io = BackupError::io(Path::new("/secret/place"))(io::ErrorKind::StorageFull.into());
-        for (error, status) in [(damaged, 409), (BackupError::NotFound(id), 404), (io, 500)] {
+        let full = BackupError::Database("page 7 of secret".into());
+        for (error, status) in
+            [(damaged, 409), (BackupError::NotFound(id), 404), (io, 503), (full, 503)]
+        {
             let problem = error.to_problem();
             assert_eq!(problem.status(), status);
             assert!(!problem.detail_text().contains("page 7"));

@@ -34,6 +34,17 @@ fn a_remembered_token_expires() {
 }
 
 #[test]
+fn a_remembered_token_is_not_good_before_its_time_when_the_clock_goes_back() {
+    for later in ["iat", "nbf"] {
+        let cache = verified();
+        let token = with_claims(json!({ later: NOW_SECS + 10 }));
+        assert!(remember(&cache, &token), "{later}");
+        assert!(cache.get(&token, UnixTime::from_secs(NOW_SECS - 20)).is_some(), "{later}");
+        assert!(cache.get(&token, UnixTime::from_secs(NOW_SECS - 21)).is_none(), "{later}");
+    }
+}
+
+#[test]
 fn the_number_of_tokens_is_bounded() {
     let cache = verified();
     let claims = Arc::new(verify(&with_claims(json!({}))).unwrap());
