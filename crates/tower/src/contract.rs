@@ -52,7 +52,7 @@ pub struct RouteContract {
 /// What body a route takes.
 #[derive(Debug, Clone, Copy)]
 pub enum BodyRule {
-    /// None; a small one is ignored.
+    /// None; a small one of JSON is ignored.
     Empty,
     /// JSON that fits the schema.
     Json(Schema),
@@ -135,6 +135,12 @@ impl RouteContract {
             answer: Answer { status: StatusCode::OK, media: "", schema: None },
             problems: &[],
         }
+    }
+
+    /// The same for the methods that no route of `path` has.
+    pub(crate) fn at(&'static self, path: &'static str) -> &'static Self {
+        // No route of ours has this method, so that metrics call it `_OTHER`.
+        Box::leak(Box::new(Self { method: Method::OPTIONS, path, ..*self }))
     }
 
     /// Whether a caller has to show who it is.

@@ -45,7 +45,7 @@ pub struct Exchange {
     pub deadline: Option<Deadline>,
     /// Who calls, once a guard knows.
     pub principal: Option<Arc<Principal>>,
-    /// The place among the requests in flight; kept until the response body ends.
+    /// The place among the requests in flight; kept until the answer is complete.
     pub permit: Option<Permit>,
     /// What rate limits have left, for the response's fields.
     pub standings: [Option<Noted>; 3],

@@ -9,9 +9,9 @@ mod media;
 mod schema;
 mod strict;
 
-use gabion_errors::{BoxError, Problem, Rejection, types};
+use gabion_errors::{BoxError, FieldError, Problem, Rejection};
 use gabion_limits::SizeConfig;
-use http::header::CONTENT_TYPE;
+use http::{HeaderMap, header::CONTENT_TYPE};
 use http_body::Body;
 use serde_json::Value;
 
@@ -26,8 +26,7 @@ use crate::{BodyRule, Exchange};
 ///
 /// # Errors
 ///
-/// 415 for another media type or an encoding, 413 beyond the size, 408 when the client is too slow, 400
-/// for what is not JSON, 422 with every fault for what does not fit the schema.
+/// As [`examine`], and 422 with every fault for what does not fit the schema.
 pub async fn read<B>(
     exchange: &Exchange,
     body: B,
@@ -37,10 +36,45 @@ where
     B: Body<Error: Into<BoxError>> + Send,
     B::Data: Send,
 {
-    let (schema, optional) = match exchange.contract().body {
-        BodyRule::Empty | BodyRule::Stream => return Ok(None),
-        BodyRule::Json(schema) => (schema, false),
-        BodyRule::OptionalJson(schema) => (schema, true),
+    match examine(exchange, body, sizes).await? {
+        Some(Examined { value, faults }) if faults.is_empty() => Ok(Some(value)),
+        Some(Examined { faults, .. }) => Err(Problem::faulty(faults).into()),
+        None => Ok(None),
+    }
+}
+
+/// A body of JSON, and what in it does not fit the schema of its route.
+#[derive(Debug)]
+pub struct Examined {
+    /// The body.
+    pub value: Value,
+    /// Its faults; none in a good one.
+    pub faults: Vec<FieldError>,
+}
+
+/// As [`read`], for who has more to say of a body that does not fit the schema.
+///
+/// # Errors
+///
+/// 415 for another media type or an encoding, 413 beyond the size, 408 when the client is too slow, 400
+/// for what is not JSON.
+pub async fn examine<B>(
+    exchange: &Exchange,
+    body: B,
+    sizes: &SizeConfig,
+) -> Result<Option<Examined>, Rejection>
+where
+    B: Body<Error: Into<BoxError>> + Send,
+    B::Data: Send,
+{
+    let optional = match exchange.contract().body {
+        BodyRule::Empty => {
+            check_unread(&exchange.head.headers, &body)?;
+            return Ok(None);
+        }
+        BodyRule::Stream => return Ok(None),
+        BodyRule::Json(_) => false,
+        BodyRule::OptionalJson(_) => true,
     };
     if optional && body.is_end_stream() {
         // Nothing needs no type; a type that this route does not read is still a mistake.
@@ -55,14 +89,18 @@ where
         return Ok(None);
     }
     let value = parse(&bytes, sizes.json_depth)?;
-    let errors = validate(&schema(), &value);
-    if errors.is_empty() {
-        Ok(Some(value))
-    } else {
-        let detail = match errors.len() {
-            1 => "the body has a fault".to_owned(),
-            count => format!("the body has {count} faults"),
-        };
-        Err(Problem::new(&types::INVALID_BODY).detail(detail).errors(errors).into())
-    }
+    let faults = exchange.route.schema.as_ref().map(|schema| validate(schema, &value));
+    Ok(Some(Examined { value, faults: faults.unwrap_or_default() }))
 }
+
+/// Checks the type of a body that nobody will read: without a byte of it, no type is a mistake.
+///
+/// # Errors
+///
+/// 415 for another media type or an encoding.
+pub fn check_unread(headers: &HeaderMap, body: &impl Body) -> Result<(), Rejection> {
+    if body.is_end_stream() { Ok(()) } else { media::check(headers) }
+}
+
+#[cfg(test)]
+mod tests;

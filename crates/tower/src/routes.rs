@@ -2,7 +2,7 @@ use gabion_errors::{Problem, types};
 use gabion_monitor::{HttpMetrics, RouteMetrics};
 use http::{HeaderValue, Method, header::ALLOW, request::Parts};
 
-use crate::RouteContract;
+use crate::{BodyRule, RouteContract};
 
 /// A contract with the metrics of its route.
 pub struct Route {
@@ -12,6 +12,8 @@ pub struct Route {
     pub metrics: RouteMetrics,
     /// Its place in the order of declaration; `None` for the route of what matches nothing.
     pub index: Option<usize>,
+    /// The JSON Schema of its body, where it reads one.
+    pub schema: Option<serde_json::Value>,
 }
 
 impl Route {
@@ -28,7 +30,11 @@ impl Route {
             _ => "_OTHER",
         };
         let metrics = HttpMetrics::new().route(method, contract.path);
-        Box::leak(Box::new(Self { contract, metrics, index }))
+        let schema = match contract.body {
+            BodyRule::Json(schema) | BodyRule::OptionalJson(schema) => Some(schema()),
+            BodyRule::Empty | BodyRule::Stream => None,
+        };
+        Box::leak(Box::new(Self { contract, metrics, index, schema }))
     }
 }
 
@@ -61,10 +67,11 @@ pub struct RouteTable {
     unmatched: &'static Route,
 }
 
-#[derive(Default)]
 struct PathEntry {
     routes: Vec<&'static Route>,
     parameters: Vec<&'static str>,
+    /// Of requests whose method has no route here.
+    other: &'static Route,
 }
 
 /// Two contracts cannot both be served.
@@ -91,7 +98,8 @@ pub enum RouteError {
 }
 
 impl RouteTable {
-    /// A table of `contracts`; what they do not cover gets `unmatched`.
+    /// A table of `contracts`; what they do not cover gets `unmatched`. So does another method on a
+    /// path of theirs, which is counted under that path and the method `_OTHER`.
     ///
     /// # Errors
     ///
@@ -105,7 +113,9 @@ impl RouteTable {
             let path = contract.path;
             let known = entries.iter().position(|(own, _)| *own == path);
             let place = known.unwrap_or_else(|| {
-                entries.push((path, PathEntry { parameters: names(path), ..Default::default() }));
+                let (routes, parameters) = (Vec::new(), names(path));
+                let other = Route::leak(unmatched.at(path), None);
+                entries.push((path, PathEntry { routes, parameters, other }));
                 entries.len() - 1
             });
             let entry = &mut entries[place].1;
@@ -137,7 +147,8 @@ impl Routes for RouteTable {
         let wanted = if head.method == Method::HEAD { &Method::GET } else { &head.method };
         let entry = found.value;
         let Some(route) = entry.routes.iter().find(|route| route.contract.method == *wanted) else {
-            return self.refuse(not_allowed(entry));
+            let refusal = Some(not_allowed(entry));
+            return Match { route: entry.other, params: Vec::new(), refusal };
         };
         let names = entry.parameters.iter().copied();
         let Ok(params) = names.zip(found.params.iter()).map(decode).collect() else {
@@ -211,6 +222,14 @@ mod tests {
         assert_eq!(code("TRACE", "/users/ann"), "not-implemented");
         assert_eq!(code("BREW", "/users/ann"), "not-implemented");
         assert_eq!(code("GET", "/users/%ff"), "invalid-request");
+    }
+
+    #[test]
+    fn a_method_without_a_route_is_counted_under_the_path() {
+        let contract = find("POST", "/users/ann").route.contract;
+        assert_eq!((contract.path, &contract.method), ("/users/{name}", &Method::OPTIONS));
+        assert_eq!(contract.name, "unmatched");
+        assert_eq!(find("BREW", "/users/ann").route.contract.path, "");
     }
 
     #[test]

@@ -159,7 +159,7 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
         let (mut head, body) = response.into_parts();
         this.guards.stamp(&exchange, &mut head);
         stamp(&exchange, &mut head);
-        track.answered(head.status, &mut exchange);
+        track.answered(head.status, body.is_whole(), &mut exchange);
         Response::from_parts(head, body.tracked(Box::new(track)))
     }
 

@@ -58,9 +58,13 @@ impl ToProblem for HandoverError {
             Self::AlreadyUnderWay => {
                 Problem::new(&types::CONFLICT).detail("a restart is already under way")
             }
-            Self::Socket { .. } | Self::Spawn { .. } | Self::Undone { .. } => {
-                Problem::new(&types::INTERNAL)
+            // No more open files, no memory for a process: the way out is outside of the program.
+            Self::Socket { .. } | Self::Spawn { .. } => {
+                Problem::new(&types::DEPENDENCY_UNAVAILABLE)
+                    .detail("the system did not let a new process begin; the log has the cause")
+                    .retry_after(Duration::from_secs(10))
             }
+            Self::Undone { .. } => Problem::new(&types::INTERNAL),
         }
     }
 }
@@ -111,4 +115,25 @@ pub enum InheritError {
     /// It sent something else than listening TCP sockets with a name each, or nothing.
     #[error("cannot take over listeners from the predecessor")]
     Broken(#[source] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_refuses_is_told_apart_from_what_failed_inside() {
+        let full = || io::Error::from_raw_os_error(24);
+        let socket = HandoverError::Socket { path: "/secret".into(), source: full() };
+        let spawn = HandoverError::Spawn { program: "/secret".into(), source: full() };
+        let undone = HandoverError::Undone { reason: Failure::Exited, status: None };
+        for (error, status) in
+            [(socket, 503), (spawn, 503), (undone, 500), (HandoverError::AlreadyUnderWay, 409)]
+        {
+            let problem = error.to_problem();
+            assert_eq!(problem.status(), status, "{error}");
+            assert_eq!(problem.retry_after_secs().is_some(), status == 503, "{error}");
+            assert!(!problem.detail_text().contains("secret"), "{error}");
+        }
+    }
 }

@@ -1,14 +1,16 @@
 use std::sync::Arc;
 
 use gabion_errors::Rejection;
-use gabion_limits::{Class, admission::Admission};
+use gabion_limits::admission::Admission;
 
-use crate::{Exchange, Guard, RateRule};
+use crate::{Exchange, Guard};
 
 /// Takes a place among the requests in flight, by the route's class, or refuses with 503.
 ///
-/// A route's class counts only for a caller who may use it, and for probes; everything else, as a
-/// request that matches no route, counts as degraded. The place is kept until the response body ends.
+/// It stands behind authorization: whoever came this far may use the route, so naming an important
+/// path makes nobody important. The place is kept until the answer is complete: an answer that is
+/// whole in memory needs no more work, however slowly its client takes it; one that is made as it is
+/// sent keeps its place to the end.
 pub struct AdmissionGuard(Arc<Admission>);
 
 impl AdmissionGuard {
@@ -21,12 +23,7 @@ impl AdmissionGuard {
 
 impl Guard for AdmissionGuard {
     async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
-        let contract = exchange.contract();
-        let earned = exchange.principal.is_some()
-            || contract.rate != RateRule::Standard
-            || !matches!(contract.class, Class::Critical);
-        let class = if earned { contract.class } else { contract.class.max(Class::Degraded) };
-        exchange.permit = Some(self.0.admit(class, exchange.now)?);
+        exchange.permit = Some(self.0.admit(exchange.contract().class, exchange.now)?);
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use gabion_errors::Rejection;
+use gabion_errors::{Rejection, ToProblem};
 use gabion_limits::{
     metrics::LimitMetrics,
     quota::Quota,
@@ -65,6 +65,17 @@ impl<S: RateStore> RateGuard<S> {
         self.quota.store(Arc::new(quota));
     }
 
+    /// What a client is told that went too far.
+    const fn detail(&self) -> &'static str {
+        match (self.by, self.only) {
+            (By::Caller, _) => "this account has used up its quota of requests",
+            (By::Address, Some(RateRule::Login)) => {
+                "this address has used up its quota of logins and refreshes"
+            }
+            (By::Address, _) => "this address has used up its quota of requests",
+        }
+    }
+
     fn applies(&self, rule: RateRule) -> bool {
         rule != RateRule::Exempt && self.only.is_none_or(|only| only == rule)
     }
@@ -92,7 +103,9 @@ impl<S: RateStore> Guard for RateGuard<S> {
             Decision::Deny { standing, retry_after, .. } => {
                 self.metrics.deny.increment(1);
                 exchange.note_standing(self.limit, quota, standing);
-                Err(Exceeded { limit: self.limit, retry_after }.into())
+                let exceeded = Exceeded { limit: self.limit, retry_after };
+                let problem = exceeded.to_problem().detail(self.detail());
+                Err(Rejection::new(problem).caused_by(exceeded))
             }
         }
     }

@@ -37,6 +37,17 @@ impl<B> WallBody<B> {
         Self { content: Content::Handler { body }, track: None }
     }
 
+    /// Whether all of it is there, and only has to be sent.
+    pub(super) fn is_whole(&self) -> bool
+    where
+        B: Body,
+    {
+        match &self.content {
+            Content::Whole { .. } => true,
+            Content::Handler { body } => body.size_hint().exact().is_some(),
+        }
+    }
+
     pub(super) fn tracked(mut self, track: Box<dyn Any + Send>) -> Self {
         self.track = Some(track);
         self

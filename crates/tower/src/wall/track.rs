@@ -57,10 +57,12 @@ impl<C: Clock> Track<C> {
         Self { clock, window, began, route, answered: None, permit: None, line }
     }
 
-    pub(super) fn answered(&mut self, status: StatusCode, exchange: &mut Exchange) {
+    /// The request has its answer; `whole` is whether nothing of it is still to be made.
+    pub(super) fn answered(&mut self, status: StatusCode, whole: bool, exchange: &mut Exchange) {
         let at = self.clock.now();
         self.permit = exchange.permit.take();
-        self.answered = Some(Answered { status: status.as_u16(), at });
+        let answered = Answered { status: status.as_u16(), at };
+        self.answered = Some(answered);
         if let Some(line) = &mut self.line {
             line.client = exchange.client.ip().to_string();
             line.subject = exchange.principal.as_ref().map(|p| p.username.to_string());
@@ -73,6 +75,16 @@ impl<C: Clock> Track<C> {
             } else {
                 self.window.record(duration);
             }
+        }
+        if whole {
+            self.leave(answered);
+        }
+    }
+
+    /// Gives the place in flight back.
+    fn leave(&mut self, Answered { status, at }: Answered) {
+        if let Some(permit) = self.permit.take() {
+            permit.finish(at, if status < 500 { Outcome::Success } else { Outcome::Overload });
         }
     }
 
@@ -107,14 +119,13 @@ impl<C: Clock> Track<C> {
 impl<C: Clock> Drop for Track<C> {
     fn drop(&mut self) {
         let left = || Answered { status: CLIENT_CLOSED, at: self.clock.now() };
-        let Answered { status, at } = self.answered.unwrap_or_else(left);
+        let answered = self.answered.unwrap_or_else(left);
+        self.leave(answered);
+        let Answered { status, at } = answered;
         let duration = at.saturating_since(self.began);
         let metrics = &self.route.metrics;
         metrics.ended();
         metrics.record(status, duration);
-        if let Some(permit) = self.permit.take() {
-            permit.finish(at, if status < 500 { Outcome::Success } else { Outcome::Overload });
-        }
         if let Some(line) = self.line.take() {
             Self::log(&line, self.route.contract.path, status, duration);
         }
