@@ -109,5 +109,5 @@ impl AccountWatch for CachedAccounts {
 #[error("the look-up failed")]
 struct Shared(#[source] Arc<StoreError>);
 
-/// Whether an account has one of these roles is asked often; the state must stay small to copy.
+/// A hit in the cache copies the state, and every authenticated request is one.
 const _: () = assert!(size_of::<Roles>() <= 16);

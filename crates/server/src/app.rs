@@ -1,35 +1,29 @@
 //! The parts of a running server, as its handlers see them.
 
 use std::{
-    future::Future,
-    pin::Pin,
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
-use bytes::Bytes;
-use gabion_auth::{Identity, KeyRing};
+use gabion_auth::{Identity, KeyRing, TokenAuthenticator};
 use gabion_clock::{Clock, Instant, SystemClock};
 use gabion_config::Live;
-use gabion_errors::Rejection;
+use gabion_errors::{Rejection, ToProblem};
 use gabion_lifecycle::{Readiness, State};
 use gabion_limits::{ConnectionTable, admission::Admission, rate::MemoryRateStore};
-use gabion_sql::Sql;
-use gabion_tower::{Exchange, Peer};
-use http::Request;
+use gabion_sql::{Sql, backup::Backup};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use crate::{
     accounts::CachedAccounts,
-    audit::AuditTrail,
+    audit::{Actor, AuditTrail},
     backups::BackupKeeper,
-    body::RequestBody,
     caches::Caches,
-    config::ConfigKeeper,
+    config::{Accepted, ConfigError, ConfigKeeper},
     observatory::Observatory,
-    openapi,
     restart::Restarter,
-    routes::{self, ItemResponse, Pages},
+    routes::Pages,
     settings::ServerSettings,
     status,
     telemetry::Telemetry,
@@ -51,6 +45,10 @@ pub struct App {
     pub keys: Arc<KeyRing>,
     /// The cached look-up of accounts.
     pub accounts: CachedAccounts,
+    /// Who a token belongs to.
+    pub authenticator: Arc<TokenAuthenticator<CachedAccounts, Sql>>,
+    /// Places for those who follow the events.
+    pub followers: Arc<Semaphore>,
     /// Requests in flight.
     pub admission: Arc<Admission>,
     /// The states of rate limits.
@@ -72,20 +70,8 @@ pub struct App {
     /// The pages.
     pub pages: Pages,
     pub(crate) audit: AuditTrail,
-    /// The whole stack, for the items of a batch.
-    pub dispatcher: OnceLock<Arc<dyn Dispatch>>,
     /// This very value.
     pub own: Weak<App>,
-}
-
-/// Answers a request as if it had come from a connection.
-pub trait Dispatch: Send + Sync {
-    /// Answers `request` of `peer`.
-    fn dispatch(
-        &self,
-        request: Request<RequestBody>,
-        peer: Peer,
-    ) -> Pin<Box<dyn Future<Output = ItemResponse> + Send + '_>>;
 }
 
 impl App {
@@ -124,38 +110,63 @@ impl App {
         status::document(self, now)
     }
 
-    /// The document of the API that `exchange` came through.
-    ///
-    /// # Errors
-    ///
-    /// When too many wait for it already.
-    pub async fn openapi(&self, exchange: &Exchange) -> Result<Bytes, Rejection> {
-        let all = routes::endpoints(&self.settings.load());
-        let (name, mounted) = if routes::mounts_all(&all, exchange) {
-            ("openapi", all)
-        } else {
-            ("openapi-public", routes::public(&all))
-        };
-        let make = || serde_json::to_vec(&openapi::document(&mounted)).unwrap_or_default().into();
-        self.caches.document(name, exchange.now, make).await
-    }
-
     /// Begins a hand-over to a new process and returns its generation.
     ///
     /// # Errors
     ///
     /// When one is under way, or the configuration does not check.
-    pub async fn restart(&self, author: &str) -> Result<u64, Rejection> {
-        self.config.check()?;
-        Ok(self.restarter.begin(author)?)
+    pub(crate) async fn restart(&self, actor: &Actor) -> Result<u64, Rejection> {
+        let begun = match self.config.check() {
+            Ok(()) => self.restarter.begin(actor.name()).map_err(Rejection::from),
+            Err(error) => Err(error.into()),
+        };
+        self.note("restart", actor, begun, |rejection| rejection.problem().code())
     }
 
-    /// Answers an item of a batch.
-    pub async fn dispatch(&self, request: Request<RequestBody>, peer: Peer) -> ItemResponse {
-        match self.dispatcher.get() {
-            Some(dispatcher) => dispatcher.dispatch(request, peer).await,
-            // Set before the first connection is accepted.
-            None => routes::item_refusal(),
-        }
+    /// Takes the configuration as it stands.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigKeeper::reload`].
+    pub(crate) async fn reload(&self, actor: &Actor) -> Result<Accepted, ConfigError> {
+        let taken = self.config.reload(actor.name()).await;
+        self.note("config.reload", actor, taken, |error| error.to_problem().code())
+    }
+
+    /// Takes an earlier configuration, or one that was applied.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigKeeper::rollback`].
+    pub(crate) async fn rollback(
+        &self,
+        version: Option<u64>,
+        actor: &Actor,
+    ) -> Result<Accepted, ConfigError> {
+        let taken = self.config.rollback(version, actor.name()).await;
+        self.note("config.rollback", actor, taken, |error| error.to_problem().code())
+    }
+
+    /// Makes a backup.
+    ///
+    /// # Errors
+    ///
+    /// See [`BackupKeeper::create`].
+    pub(crate) async fn back_up(&self, actor: &Actor) -> Result<Backup, Rejection> {
+        let made = self.backups.create().await;
+        self.note("backup.create", actor, made, |rejection| rejection.problem().code())
+    }
+
+    /// Keeps a record of an administrative act, also of one that failed.
+    fn note<T, E>(
+        &self,
+        action: &'static str,
+        actor: &Actor,
+        done: Result<T, E>,
+        code: impl FnOnce(&E) -> &'static str,
+    ) -> Result<T, E> {
+        let outcome = done.as_ref().err().map_or("success", code);
+        self.audit.note(actor.did(action, outcome, self.clock.unix()));
+        done
     }
 }

@@ -1,12 +1,16 @@
 //! The audit trail: every event to the log, and in batches to the database.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use gabion_auth::{AuditSink, StoreError};
 use gabion_clock::{Clock, SystemClock, UnixTime};
-use gabion_monitor::{AuditEvent, Auditor, LogAuditor, QueueAuditor};
+use gabion_errors::Rejection;
+use gabion_monitor::{AuditEvent, Auditor, LogAuditor, QueueAuditor, RequestId};
 use gabion_sql::{AuditRecord, Sql};
+use gabion_tower::Exchange;
 use tracing::{error, warn};
+
+use crate::routes::caller;
 
 /// Events that wait for the database at most; what is beyond them is in the log alone, and counted.
 const WAITING: usize = 10_000;
@@ -15,6 +19,52 @@ const BATCH: usize = 500;
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// How often it forgets those that are older.
 const PRUNE: Duration = Duration::from_secs(3600);
+
+/// Who does something to the server as a whole.
+pub(crate) struct Actor {
+    name: String,
+    address: Option<IpAddr>,
+    request_id: Option<RequestId>,
+}
+
+impl Actor {
+    /// Whoever calls in `exchange`, on a route that lets nobody in without being known.
+    ///
+    /// # Errors
+    ///
+    /// 401 for an unknown caller.
+    pub(crate) fn of(exchange: &Exchange) -> Result<Self, Rejection> {
+        let name = caller(exchange)?.username.to_string();
+        let address = Some(exchange.client.ip()).filter(|address| !address.is_unspecified());
+        Ok(Self { name, address, request_id: Some(exchange.request_id) })
+    }
+
+    /// Something that is no caller, as `signal` or `file`.
+    pub(crate) fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), address: None, request_id: None }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The record of its doing `action`.
+    pub(crate) fn did(
+        &self,
+        action: &'static str,
+        outcome: &'static str,
+        at: UnixTime,
+    ) -> AuditEvent {
+        let mut event = AuditEvent::new(at, action, outcome).detail(by(&self.name));
+        event.address = self.address;
+        event.request_id = self.request_id;
+        event
+    }
+}
+
+fn by(name: &str) -> String {
+    format!("by {name}")
+}
 
 /// Takes events without ever waiting. Clones share the queue.
 #[derive(Clone)]
@@ -25,7 +75,7 @@ impl AuditTrail {
         Self(Arc::new(QueueAuditor::new(WAITING)))
     }
 
-    /// Notes an administrative act of `author`.
+    /// Keeps `event`.
     pub(crate) fn note(&self, event: AuditEvent) {
         LogAuditor.record(event.clone());
         self.0.record(event);
@@ -67,7 +117,7 @@ impl AuditSink for AuditTrail {
         let mut own = AuditEvent::new(event.at, event.action, event.outcome);
         own.subject = event.subject;
         own.session = event.session.map(|session| session.to_string());
-        own.detail = event.actor.map(|actor| format!("by {actor}").into());
+        own.detail = event.actor.map(|actor| by(&actor).into());
         own.address = event.address.and_then(|address| address.parse().ok());
         self.note(own);
     }

@@ -10,7 +10,10 @@ use gabion_sql::{
 };
 use tracing::{info, warn};
 
-use crate::{config::ConfigKeeper, metrics::BACKUP_AGE};
+use crate::{
+    config::{ConfigError, ConfigKeeper},
+    metrics::BACKUP_AGE,
+};
 
 /// Makes and looks after backups.
 pub struct BackupKeeper {
@@ -43,7 +46,7 @@ impl BackupKeeper {
     ///
     /// When it could not be made or does not check.
     pub async fn create(&self) -> Result<Backup, Rejection> {
-        let config = self.config.text().map_err(Rejection::internal)?;
+        let config = self.config.text().map_err(ConfigError::History)?;
         let made = backup::create(&self.sql, &self.dir, &config, self.clock.unix()).await?;
         let keep = self.config.live().load().backup.keep;
         if let Err(error) = backup::retain(&self.dir, keep).await {

@@ -1,9 +1,9 @@
 //! The first account.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use gabion_auth::{AuthConfig, CreateUserError, Identity, Roles, StoreError};
-use gabion_config::{Secret, TomlSource};
+use gabion_config::{Secret, SecretFileError};
 use gabion_sql::Sql;
 use rand::seq::IndexedRandom;
 
@@ -12,8 +12,13 @@ use rand::seq::IndexedRandom;
 #[non_exhaustive]
 pub enum BootstrapError {
     /// The file with its password cannot be read.
-    #[error("auth.bootstrap.password_file: {0}")]
-    File(String),
+    #[error("auth.bootstrap.password_file: {}", .file.display())]
+    File {
+        /// The file.
+        file: PathBuf,
+        /// Why it cannot.
+        source: SecretFileError,
+    },
     /// The password or the name breaks a rule.
     #[error("the first account cannot be made from auth.bootstrap: {0}")]
     Refused(String),
@@ -71,10 +76,9 @@ fn random_password() -> Secret {
 }
 
 fn read_password(file: &Path) -> Result<Secret, BootstrapError> {
-    // The same bounds as for a configuration file; the text is no TOML and is never parsed.
-    let text =
-        TomlSource::read(file).map_err(|finding| BootstrapError::File(finding.to_string()))?;
-    Ok(Secret::new(text.text().trim_end_matches(['\r', '\n'])))
+    let wrong = |source| BootstrapError::File { file: file.to_owned(), source };
+    let secret = Secret::read(file).map_err(wrong)?;
+    Ok(Secret::new(secret.expose().trim_end_matches(['\r', '\n'])))
 }
 
 #[cfg(test)]

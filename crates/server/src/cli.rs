@@ -2,10 +2,12 @@
 
 mod backup;
 mod config;
+mod failure;
 mod key;
 mod offline;
 mod output;
 mod serve;
+mod status;
 mod user;
 
 use std::{
@@ -15,19 +17,19 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use gabion_auth::{CreateUserError, UpdateUserError};
-use gabion_errors::{BoxError, FieldError};
 use http::Method;
 use serde_json::Value;
 
-use self::output::{complain, say};
 pub(crate) use self::serve::greet;
+use self::{
+    failure::{Failure, USAGE},
+    output::{complain, say},
+};
 use crate::{
-    config::{ConfigError, Sources},
+    config::{InEffect, Sources, in_effect},
     control::{ControlError, ask},
     data_dir::DataDir,
     openapi, routes,
-    run::RunError,
     settings::ServerSettings,
 };
 
@@ -48,6 +50,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), " (", env!("GABION_COMM
 const ENVIRONMENT: &str = "Environment:
   GABION_CONFIG            the configuration file, as --config
   GABION_SECTION__KEY      a setting, as GABION_LIMITS__SIZE__BODY=20MiB
+  GABION_HANDOVER          set by a server for the process that it hands over to
   NOTIFY_SOCKET            set by systemd
 
 Examples:
@@ -122,13 +125,30 @@ struct Context {
 }
 
 impl Context {
-    fn settings(&self) -> Result<ServerSettings, Failure> {
-        let loaded = self.sources.load().map_err(ConfigError::Findings)?;
-        Ok(loaded.settings)
+    /// What the next start would take.
+    fn in_effect(&self) -> Result<InEffect, Failure> {
+        Ok(in_effect(&self.sources, &self.data_dir().config())?)
     }
 
-    fn data_dir(&self) -> Result<DataDir, Failure> {
-        Ok(DataDir::at(self.settings()?.server.data_dir))
+    fn settings(&self) -> Result<ServerSettings, Failure> {
+        Ok(self.in_effect()?.loaded.settings)
+    }
+
+    /// Found whatever mistakes the configuration has: then above all the server must be reached.
+    fn data_dir(&self) -> DataDir {
+        self.sources.data_dir()
+    }
+
+    /// Whether a server runs: any answer tells of one, also that it is not well.
+    async fn is_running(&self) -> bool {
+        !matches!(self.ask(Method::GET, "/livez", None).await, Ok(None))
+    }
+
+    /// No server answers, maybe because a mistake names another place.
+    fn not_running(&self) -> Failure {
+        let folder = self.data_dir();
+        let told = format!("no server is running in the data folder {}", folder.path().display());
+        self.in_effect().map_or_else(|failure| failure, |_| Failure::new(told))
     }
 
     /// Asks the running server; `None` when there is none.
@@ -138,115 +158,13 @@ impl Context {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Option<Value>, Failure> {
-        match ask(&self.data_dir()?.control_socket(), method, path, body).await {
+        match ask(&self.data_dir().control_socket(), method, path, body).await {
             Ok(answer) => Ok(Some(answer)),
             Err(ControlError::NotRunning) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 }
-
-/// Why a command failed: the exit code with what is told.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    code: u8,
-    told: String,
-}
-
-/// Configuration and usage.
-const USAGE: u8 = 2;
-
-impl Failure {
-    fn usage(told: impl Into<String>) -> Self {
-        Self { code: USAGE, told: told.into() }
-    }
-
-    fn new(error: impl Into<BoxError>) -> Self {
-        Self { code: 1, told: crate::restart::chain(error) }
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        match error {
-            ConfigError::Findings(findings) => {
-                let mut told = match findings.len() {
-                    1 => "the configuration has a mistake".to_owned(),
-                    count => format!("the configuration has {count} mistakes"),
-                };
-                for finding in findings {
-                    told.push_str(&format!("\n  {finding}"));
-                }
-                Self::usage(told)
-            }
-            ConfigError::NoSuchVersion => Self::usage("there is no such version"),
-            error => Self::new(error),
-        }
-    }
-}
-
-impl From<RunError> for Failure {
-    fn from(error: RunError) -> Self {
-        match error {
-            RunError::Config(error) => error.into(),
-            RunError::Refused(error) => Self { code: USAGE, ..Self::new(error) },
-            RunError::Failed(error) => Self::new(error),
-        }
-    }
-}
-
-impl From<ControlError> for Failure {
-    fn from(error: ControlError) -> Self {
-        let code = match &error {
-            ControlError::Refused(status, _) if status.as_u16() == 422 => USAGE,
-            _ => 1,
-        };
-        Self { code, ..Self::new(error) }
-    }
-}
-
-/// Each fault on a line of its own, as the running server tells them.
-fn faults(error: impl std::error::Error, faults: &[FieldError]) -> Failure {
-    let lines = faults.iter().map(|fault| format!("\n  {} {}", fault.pointer, fault.detail));
-    Failure::usage(format!("{error}{}", lines.collect::<String>()))
-}
-
-impl From<CreateUserError> for Failure {
-    fn from(error: CreateUserError) -> Self {
-        match &error {
-            CreateUserError::Invalid(list) => faults(&error, list),
-            _ => Self::new(error),
-        }
-    }
-}
-
-impl From<UpdateUserError> for Failure {
-    fn from(error: UpdateUserError) -> Self {
-        match &error {
-            UpdateUserError::Invalid(list) => faults(&error, list),
-            _ => Self::new(error),
-        }
-    }
-}
-
-macro_rules! failures {
-    ($($error:ty),*) => {$(
-        impl From<$error> for Failure {
-            fn from(error: $error) -> Self {
-                Self::new(error)
-            }
-        }
-    )*};
-}
-
-failures!(
-    std::io::Error,
-    crate::data_dir::DataDirError,
-    gabion_auth::StoreError,
-    gabion_config::HistoryError,
-    gabion_sql::OpenError,
-    gabion_sql::backup::BackupError
-);
 
 /// Runs the command that `surroundings` ask for.
 #[must_use]
@@ -298,7 +216,7 @@ fn dispatch(cli: Cli, surroundings: Surroundings) -> Result<(), Failure> {
             Command::Key(command) => key::run(&context, command),
             Command::Backup(command) => backup::run(context, command).await,
             Command::Restart => restart(&context).await,
-            Command::Status => status(&context).await,
+            Command::Status => status::status(&context).await,
             Command::Openapi => {
                 let document = openapi::document(&routes::endpoints(&context.settings()?));
                 say(&format!("{document:#}"));
@@ -310,7 +228,7 @@ fn dispatch(cli: Cli, surroundings: Surroundings) -> Result<(), Failure> {
 
 async fn restart(context: &Context) -> Result<(), Failure> {
     let answer = context.ask(Method::POST, "/api/restart", None).await?;
-    let answer = answer.ok_or_else(|| Failure::new("no server is running: start one"))?;
+    let answer = answer.ok_or_else(|| context.not_running())?;
     if context.json {
         say(&answer.to_string());
     } else {
@@ -318,44 +236,6 @@ async fn restart(context: &Context) -> Result<(), Failure> {
             "generation {} is starting; follow it with: gabion status",
             answer["generation"]
         ));
-    }
-    Ok(())
-}
-
-async fn status(context: &Context) -> Result<(), Failure> {
-    let answer = context.ask(Method::GET, "/api/admin/status", None).await?;
-    let status = answer.ok_or_else(|| Failure::new("no server is running in this data folder"))?;
-    if context.json {
-        say(&format!("{status:#}"));
-        return Ok(());
-    }
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    say(&format!(
-        "{}, version {}, generation {}, up {} s",
-        text(&status["state"]),
-        text(&status["version"]),
-        status["generation"],
-        status["uptime_seconds"],
-    ));
-    for budget in status["budgets"].as_array().into_iter().flatten() {
-        let ratio = budget["used_ratio"].as_f64().unwrap_or_default() * 100.0;
-        let (used, limit) = (text(&budget["used"]), text(&budget["limit"]));
-        say(&format!("  {:<12} {ratio:>6.1} %   {used} of {limit}", text(&budget["budget"])));
-    }
-    let admission = &status["admission"];
-    say(&format!(
-        "admission {}: {} of {} in flight; {} connections",
-        text(&admission["mode"]),
-        admission["in_flight"],
-        admission["limit"],
-        status["limits"]["connections_open"],
-    ));
-    for alert in status["alerts"].as_array().into_iter().flatten() {
-        say(&format!("ALERT since {}: {}", text(&alert["since"]), text(&alert["message"])));
-    }
-    if let Some(last) = status["last_restart"].as_object() {
-        let part = |name: &str| last.get(name).map_or_else(String::new, text);
-        say(&format!("last restart {} {}: {}", part("at"), part("outcome"), part("detail")));
     }
     Ok(())
 }

@@ -4,11 +4,13 @@
 //! open. Whoever can has the data itself, so no token is asked for.
 
 use std::{
-    fs, io,
+    fs::{self, DirBuilder},
+    io,
     net::{Ipv4Addr, SocketAddr},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -25,6 +27,10 @@ use crate::listen::{Answer, Entrance, connection};
 
 /// Commands that are answered at the same time.
 const CONNECTIONS: u32 = 64;
+/// How long a command waits for its answer: longer than any request may take by default.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// The same where all data is copied.
+const PATIENCE_WITH_DISKS: Duration = Duration::from_secs(900);
 /// The largest answer that a command reads.
 const LARGEST_ANSWER: usize = 64 << 20;
 
@@ -38,19 +44,26 @@ pub struct ControlSocket {
 }
 
 impl ControlSocket {
-    /// Listens at `path`, in place of a predecessor that listened there.
+    /// Listens at `path`, in place of a predecessor that listened there; at no moment is there none.
     ///
     /// # Errors
     ///
     /// When the socket cannot be made.
     pub fn bind(path: &Path) -> io::Result<Self> {
-        match fs::remove_file(path) {
+        // A socket is born with the mode that the umask leaves. Where others may look into the data
+        // folder they must not be able to connect before it has its own.
+        let private = path.with_file_name(".new");
+        match fs::remove_dir_all(&private) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let listener = UnixListener::bind(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
-        let file = file(path)?;
+        DirBuilder::new().mode(0o700).create(&private)?;
+        let made = private.join("sock");
+        let listener = UnixListener::bind(&made)?;
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o600))?;
+        let file = file(&made)?;
+        fs::rename(&made, path)?;
+        fs::remove_dir(&private)?;
         Ok(Self { listener, path: path.to_owned(), file })
     }
 
@@ -64,7 +77,7 @@ impl ControlSocket {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     warn!(%error, path = %self.path.display(), "the control socket fails");
-                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                     continue;
                 }
             };
@@ -105,6 +118,12 @@ pub enum ControlError {
     /// The connection failed.
     #[error("the running server does not answer")]
     Broken(#[source] BoxError),
+    /// It is there and says nothing.
+    #[error(
+        "the running server has not answered for {} s; look at its log, or end the process and start \
+         it again", .0.as_secs()
+    )]
+    Mute(Duration),
     /// The server refused.
     #[error("{}", refusal(.0, .1))]
     Refused(StatusCode, Value),
@@ -134,6 +153,18 @@ fn refusal(status: &StatusCode, problem: &Value) -> String {
 ///
 /// When no server runs, or it refuses.
 pub async fn ask(
+    socket: &Path,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value, ControlError> {
+    let within =
+        if path.starts_with("/api/admin/backups") { PATIENCE_WITH_DISKS } else { PATIENCE };
+    let answer = tokio::time::timeout(within, exchange(socket, method, path, body)).await;
+    answer.unwrap_or(Err(ControlError::Mute(within)))
+}
+
+async fn exchange(
     socket: &Path,
     method: Method,
     path: &str,
@@ -172,6 +203,15 @@ pub async fn ask(
 mod tests {
     use super::*;
 
+    #[tokio::test(start_paused = true)]
+    async fn nobody_waits_for_ever_for_a_mute_server() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let _mute = ControlSocket::bind(&path).unwrap();
+        let answer = ask(&path, Method::GET, "/api/health", None).await;
+        assert!(matches!(answer, Err(ControlError::Mute(PATIENCE))), "{answer:?}");
+    }
+
     #[tokio::test]
     async fn the_file_goes_with_the_socket() {
         let folder = tempfile::tempdir().unwrap();
@@ -180,6 +220,16 @@ mod tests {
         assert!(path.exists());
         drop(socket);
         assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn the_socket_is_private_and_nothing_else_is_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("control.sock");
+        let _socket = ControlSocket::bind(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        UnixStream::connect(&path).await.unwrap();
     }
 
     #[tokio::test]

@@ -23,6 +23,12 @@ pub enum DataDirError {
          server.data_dir to another one", .0.display()
     )]
     NotWritable(PathBuf, #[source] io::Error),
+    /// Others can put files into it, which would be taken for ours.
+    #[error(
+        "others can write to the data folder {path}: set server.data_dir to a folder of its own, or, if \
+         this one is for gabion alone, run: chmod 700 {path}", path = .0.display()
+    )]
+    Shared(PathBuf),
     /// Another process works in it.
     #[error(
         "another process works in the data folder {}: stop it, or set server.data_dir to another one",
@@ -37,21 +43,34 @@ impl DataDir {
         Self(path.into())
     }
 
-    /// Makes the folder with mode 0700 if it is missing, and proves that it can be written.
+    /// Makes the folder with mode 0700 if it is missing, and proves that it can be written. One that
+    /// is there stays as it is: others may look into it, since everything in it is private by itself.
     ///
     /// # Errors
     ///
-    /// When it cannot.
+    /// When it cannot be written, or can be by others.
     pub fn create(&self) -> Result<(), DataDirError> {
         let wrong = |source| DataDirError::NotWritable(self.0.clone(), source);
         if !self.0.is_dir() {
             DirBuilder::new().recursive(true).mode(0o700).create(&self.0).map_err(wrong)?;
         }
-        let mode = fs::metadata(&self.0).map_err(wrong)?.permissions().mode();
-        if mode & 0o077 != 0 {
-            fs::set_permissions(&self.0, fs::Permissions::from_mode(0o700)).map_err(wrong)?;
-        }
+        self.check()?;
         self.lock_file().map(drop).map_err(wrong)
+    }
+
+    /// Whether somebody else could have put something into it; changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When others can write to the folder, or to one that lies in it.
+    pub fn check(&self) -> Result<(), DataDirError> {
+        for folder in [self.0.clone(), self.keys(), self.config(), self.backups("")] {
+            let mode = fs::metadata(&folder).map(|folder| folder.permissions().mode());
+            if mode.is_ok_and(|mode| mode & 0o022 != 0) {
+                return Err(DataDirError::Shared(folder));
+            }
+        }
+        Ok(())
     }
 
     /// Keeps every other process from working in the folder, until the lock is dropped.

@@ -63,6 +63,7 @@ impl LocalGuard {
             session: SessionId::from_bits(0),
             roles: Roles::new(["admin"]),
             issued_at: UnixTime::default(),
+            not_before: UnixTime::default(),
             expires_at: never,
         }))
     }

@@ -3,24 +3,50 @@
 use std::sync::Arc;
 
 use gabion_errors::Rejection;
-use gabion_tower::{BodyRule, Exchange, Handler, json};
+use gabion_tower::{
+    BodyRule, Exchange, Handler,
+    json::{self, Examined},
+};
 use http::Response;
 
 use crate::{
     app::App,
     body::{ReplyBody, RequestBody},
-    routes::{Call, Endpoint, Input},
+    routes::{Call, Input, Mounted},
 };
 
 /// The handlers in the order of their routes.
 pub(crate) struct Endpoints {
     app: Arc<App>,
     calls: Vec<Call>,
+    mounted: Mounted,
 }
 
 impl Endpoints {
-    pub(crate) fn new(app: Arc<App>, endpoints: &[&'static Endpoint]) -> Self {
-        Self { app, calls: endpoints.iter().map(|endpoint| endpoint.call).collect() }
+    pub(crate) fn new(app: Arc<App>, mounted: Mounted) -> Self {
+        let calls = mounted.endpoints.iter().map(|endpoint| endpoint.call).collect();
+        Self { app, calls, mounted }
+    }
+
+    /// What of the body the handler is given.
+    async fn input(&self, exchange: &Exchange, body: RequestBody) -> Result<Input, Rejection> {
+        match exchange.contract().body {
+            BodyRule::Empty => {
+                json::check_unread(&exchange.head.headers, &body)?;
+                Ok(Input::none())
+            }
+            BodyRule::Stream => Ok(Input { stream: Some(body), ..Input::none() }),
+            BodyRule::Json(_) | BodyRule::OptionalJson(_) => {
+                let settings = self.app.settings.load_full();
+                let examine = json::examine(exchange, body, &settings.limits.size);
+                Ok(match Box::pin(examine).await? {
+                    Some(Examined { value, faults }) => {
+                        Input { json: Some(value), faults, stream: None }
+                    }
+                    None => Input::none(),
+                })
+            }
+        }
     }
 }
 
@@ -34,19 +60,19 @@ impl Handler<RequestBody> for Endpoints {
     ) -> Result<Response<ReplyBody>, Rejection> {
         let call = exchange.route.index.and_then(|index| self.calls.get(index));
         let missing = || Rejection::internal("a route without a handler");
+        let (app, mounted) = (&*self.app, &self.mounted);
         match call.ok_or_else(missing)? {
-            Call::Now(call) => call(&self.app, exchange),
+            Call::Now(call) => {
+                json::check_unread(&exchange.head.headers, &body)?;
+                call(app, exchange)
+            }
             Call::Later(call) => {
-                let input = match exchange.contract().body {
-                    BodyRule::Stream => Input { json: None, stream: Some(body) },
-                    _ => {
-                        let settings = self.app.settings.load_full();
-                        let sizes = &settings.limits.size;
-                        let json = Box::pin(json::read(exchange, body, sizes)).await?;
-                        Input { json, stream: None }
-                    }
-                };
-                call(&self.app, exchange, input).await
+                let input = self.input(exchange, body).await?;
+                call(app, exchange, input).await
+            }
+            Call::Within(call) => {
+                let input = self.input(exchange, body).await?;
+                call(app, mounted, exchange, input).await
             }
         }
     }

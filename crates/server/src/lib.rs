@@ -48,4 +48,5 @@ pub mod settings;
 pub mod stack;
 mod status;
 pub mod telemetry;
+mod view;
 mod watch_file;

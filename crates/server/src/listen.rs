@@ -2,6 +2,7 @@
 
 mod io;
 mod serve;
+mod streams;
 mod sweeper;
 mod watch;
 

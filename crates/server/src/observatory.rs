@@ -9,8 +9,9 @@ use gabion_clock::{Clock, SystemClock};
 use gabion_config::Live;
 use gabion_limits::admission::{Admission, Pressure};
 use gabion_monitor::{
-    Alert, Alerts, Budget, BudgetMeter, BudgetUse, CheckResult, Health, LatencySnapshot,
-    LatencyWindow, LogSink, Probe, ProcessMetrics, PublishedProbe, Resources, Sample, Status,
+    Alert, Alerts, Budget, BudgetConfig, BudgetMeter, BudgetUse, CheckResult, Health,
+    LatencySnapshot, LatencyWindow, LogSink, Probe, ProcessMetrics, PublishedProbe, Resources,
+    Sample, Status, usage,
 };
 use gabion_sql::Sql;
 use rustix::fs::statvfs;
@@ -77,9 +78,9 @@ impl Observatory {
     #[must_use]
     pub fn new(clock: SystemClock, resources: &mut Resources) -> Self {
         let database = Arc::new(PublishedProbe::new("database", PING * 4, clock));
-        let uses = Budget::ALL.map(|budget| BudgetUse { budget, ratio: 0.0 });
         let sample = resources.sample(clock.now());
         let requests = LatencySnapshot::default();
+        let uses = usage(&sample, &requests, &BudgetConfig::default());
         let latest = Latest { sample, uses, requests, alerts: Vec::new() };
         let latest = Arc::new(Mutex::new(latest));
         let disk = Arc::new(PublishedProbe::new("disk", PING * 4, clock));

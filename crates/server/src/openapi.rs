@@ -84,14 +84,26 @@ fn operation(contract: &RouteContract) -> Value {
     operation
 }
 
-/// The first word of a path that tells one part of the API from another.
-fn tag(path: &str) -> &str {
-    let mut parts = path.split('/').filter(|part| !part.is_empty() && *part != "api");
-    match (parts.next(), parts.next()) {
-        (Some("admin"), Some(area)) => area,
-        (Some(area), _) => area,
-        (None, _) => "page",
-    }
+/// What each part of the API is called, by how its paths begin; the first that fits counts.
+const TAGS: [(&str, &str); 14] = [
+    ("/api/auth/", "auth"),
+    ("/.well-known/", "auth"),
+    ("/api/batch", "batch"),
+    ("/api/health", "probes"),
+    ("/livez", "probes"),
+    ("/readyz", "probes"),
+    ("/api/admin/users", "accounts"),
+    ("/api/admin/config", "configuration"),
+    ("/api/admin/backups", "backups"),
+    ("/api/admin/", "operation"),
+    ("/api/metrics", "operation"),
+    ("/api/restart", "operation"),
+    ("/api/demo/", "demo"),
+    ("/", "documents"),
+];
+
+fn tag(path: &str) -> &'static str {
+    TAGS.iter().find(|(begin, _)| path.starts_with(begin)).map_or("documents", |(_, tag)| tag)
 }
 
 fn request_body(rule: BodyRule) -> Option<Value> {
@@ -210,7 +222,7 @@ fn problems(contract: &RouteContract) -> Vec<&'static ProblemType> {
         problems.push(&types::FORBIDDEN);
     }
     match contract.body {
-        BodyRule::Empty => {}
+        BodyRule::Empty => problems.push(&types::UNSUPPORTED_MEDIA_TYPE),
         BodyRule::Stream => problems.push(&types::REQUEST_TIMEOUT),
         BodyRule::Json(_) | BodyRule::OptionalJson(_) => problems.extend([
             &types::REQUEST_TIMEOUT,
@@ -287,6 +299,21 @@ mod tests {
     fn a_probe_that_says_no_is_a_problem() {
         let codes = response("/readyz", "get", "503")["x-codes"].clone();
         assert_eq!(codes, json!(["overloaded", "draining", "dependency-unavailable"]));
+    }
+
+    #[test]
+    fn every_path_belongs_to_a_part_of_the_api() {
+        let tags = [
+            ("/livez", "probes"),
+            ("/.well-known/jwks.json", "auth"),
+            ("/api/admin/users/{username}", "accounts"),
+            ("/api/admin/status", "operation"),
+            ("/api/openapi.json", "documents"),
+            ("/", "documents"),
+        ];
+        for (path, wanted) in tags {
+            assert_eq!(tag(path), wanted, "{path}");
+        }
     }
 
     #[test]

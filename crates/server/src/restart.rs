@@ -12,7 +12,7 @@ use std::{
 };
 
 use gabion_clock::{Clock, SystemClock};
-use gabion_errors::BoxError;
+use gabion_errors::error_chain;
 use gabion_lifecycle::{Drain, Handover, HandoverError, Notifier, READY_WITHIN, Successor};
 use serde::Serialize;
 use tracing::{error, info};
@@ -135,7 +135,7 @@ impl Restarter {
             let listeners: Vec<_> = held.iter().map(|(name, l)| (*name, l.as_fd())).collect();
             match attempt.start(command, &listeners, READY_WITHIN).await {
                 Ok(successor) => this.hand_over(successor),
-                Err(error) => this.go_on(error),
+                Err(error) => this.go_on(&error),
             }
         });
         Ok(generation)
@@ -148,9 +148,9 @@ impl Restarter {
         self.drain.begin();
     }
 
-    fn go_on(&self, error: HandoverError) {
+    fn go_on(&self, error: &HandoverError) {
         self.share(false);
-        let detail = chain(error);
+        let detail = error_chain(error);
         error!(reason = detail, "the new process failed; this one goes on");
         self.note("undone", detail);
     }
@@ -173,9 +173,4 @@ impl Restarter {
     fn last_lock(&self) -> MutexGuard<'_, Option<LastRestart>> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// An error with its sources, on one line.
-pub(crate) fn chain(error: impl Into<BoxError>) -> String {
-    gabion_errors::Rejection::internal(error).cause_chain().unwrap_or_default()
 }

@@ -12,12 +12,12 @@ mod probes;
 mod sessions;
 mod users;
 
-use std::{future::Future, pin::Pin};
+use std::{future::Future, pin::Pin, sync::Weak};
 
 use bytes::Bytes;
 use gabion_errors::{FieldError, Problem, Rejection, types};
-use gabion_tower::{Answer, Exchange, RouteContract};
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
+use gabion_tower::{Answer, Exchange, Peer, RouteContract};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use utoipa::PartialSchema;
@@ -29,7 +29,7 @@ use crate::{
 };
 
 pub use self::{
-    batch::{ItemBody, ItemResponse, item_refusal},
+    batch::{ItemBody, ItemResponse},
     demo::AsAsked,
     page::{Page, Pages},
 };
@@ -54,23 +54,61 @@ pub enum Call {
     Now(fn(&App, &mut Exchange) -> Reply),
     /// After waiting for something.
     Later(for<'a> fn(&'a App, &'a mut Exchange, Input) -> Pending<'a>),
+    /// As later, knowing the stack that the request came through.
+    Within(for<'a> fn(&'a App, &'a Mounted, &'a mut Exchange, Input) -> Pending<'a>),
+}
+
+/// A stack as its own handlers see it.
+pub struct Mounted {
+    /// Its name among those of the process.
+    pub name: &'static str,
+    /// Its routes.
+    pub endpoints: Vec<&'static Endpoint>,
+    /// The stack itself. It owns its handlers, so they do not own it.
+    pub stack: Weak<dyn Dispatch>,
+}
+
+/// Answers a request as if it had come from a connection.
+pub trait Dispatch: Send + Sync {
+    /// Answers `request` of `peer`.
+    fn dispatch(
+        &self,
+        request: Request<RequestBody>,
+        peer: Peer,
+    ) -> Pin<Box<dyn Future<Output = ItemResponse> + Send + '_>>;
 }
 
 /// The body of a request, read as its contract says.
 pub struct Input {
-    /// JSON that fits the contract's schema.
+    /// JSON.
     pub json: Option<Value>,
+    /// What in it does not fit the contract's schema.
+    pub faults: Vec<FieldError>,
     /// The body itself, where the contract leaves it to the handler.
     pub stream: Option<RequestBody>,
 }
 
 impl Input {
+    /// No body that anybody reads.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self { json: None, faults: Vec::new(), stream: None }
+    }
+
+    /// A member that is a text and fits the schema.
+    fn text(&self, name: &str) -> Option<&str> {
+        let fits = self.faults.iter().all(|fault| fault.pointer.strip_prefix('/') != Some(name));
+        self.json.as_ref()?.get(name)?.as_str().filter(|_| fits)
+    }
+
     /// The body as a type; without a body, as an empty object.
     fn parse<T: DeserializeOwned>(self) -> Result<T, Rejection> {
+        if !self.faults.is_empty() {
+            return Err(Problem::faulty(self.faults).into());
+        }
         let value = self.json.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         serde_json::from_value(value).map_err(|error| {
-            let fault = FieldError::new("", "type", error.to_string());
-            Problem::new(&types::INVALID_BODY).errors(vec![fault]).into()
+            Problem::faulty(vec![FieldError::new("", "type", error.to_string())]).into()
         })
     }
 }
@@ -98,13 +136,6 @@ pub fn endpoints(settings: &ServerSettings) -> Vec<&'static Endpoint> {
 #[must_use]
 pub fn public(all: &[&'static Endpoint]) -> Vec<&'static Endpoint> {
     all.iter().filter(|endpoint| !is_administrative(endpoint.contract)).copied().collect()
-}
-
-/// Whether the stack that `exchange` came through mounts all of `all`, or the public ones alone.
-pub(crate) fn mounts_all(all: &[&'static Endpoint], exchange: &Exchange) -> bool {
-    // A route that has administrative ones before it stands at another place among the public ones.
-    let there = exchange.route.index.and_then(|index| all.get(index));
-    there.is_some_and(|endpoint| std::ptr::eq(endpoint.contract, exchange.contract()))
 }
 
 /// Whether a route moves to `server.admin_listen` when that is set.
@@ -158,7 +189,7 @@ fn no_content() -> Reply {
 }
 
 /// The caller, on a route that lets nobody in without one.
-fn caller(exchange: &Exchange) -> Result<&gabion_auth::Principal, Rejection> {
+pub(crate) fn caller(exchange: &Exchange) -> Result<&gabion_auth::Principal, Rejection> {
     let missing = || Rejection::new(Problem::new(&types::UNAUTHENTICATED));
     exchange.principal.as_deref().ok_or_else(missing)
 }

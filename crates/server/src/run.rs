@@ -15,6 +15,7 @@ use gabion_lifecycle::{Inherited, Signals};
 use self::prepare::prepare;
 use crate::{
     config::{ConfigError, Sources},
+    data_dir::DataDirError,
     restart::Launch,
 };
 
@@ -47,6 +48,15 @@ pub enum RunError {
     Failed(BoxError),
 }
 
+impl From<DataDirError> for RunError {
+    fn from(error: DataDirError) -> Self {
+        match error {
+            DataDirError::Shared(_) => refused(error),
+            _ => failed(error),
+        }
+    }
+}
+
 fn failed(error: impl Into<BoxError>) -> RunError {
     RunError::Failed(error.into())
 }
@@ -71,7 +81,7 @@ pub async fn run(start: Start) -> Result<(), RunError> {
         Ok((prepared, listeners)) => prepared.serve(listeners, inherited, signals).await,
         Err(error) => {
             if let Some(inherited) = inherited {
-                inherited.refuse(&error.to_string()).await;
+                inherited.refuse(&gabion_errors::error_chain(&error)).await;
             }
             Err(error)
         }

@@ -50,7 +50,8 @@ settings! {
         /// Another address that metrics, restart, the admin API and the status page move to; empty:
         /// they stay at `listen`.
         restart admin_listen: String = String::new();
-        /// The folder of database, keys, configuration history and backups; made with mode 0700.
+        /// The folder of database, keys, configuration history and backups; made with mode 0700. One
+        /// that is there must be writable for its owner alone.
         restart data_dir: String = String::from("gabion-data");
         /// Networks (CIDR) whose Forwarded and X-Forwarded-For headers are believed, right to left.
         restart trusted_proxies: Vec<String> = Vec::new();

@@ -1,12 +1,18 @@
 //! The stack: what happens to a request, in its order.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Weak},
+};
 
 use bytes::Bytes;
 use gabion_auth::{Access, RoleAuthorizer};
 use gabion_clock::SystemClock;
 use gabion_errors::BoxError;
-use gabion_limits::{Class, HostRule, InvalidCidr, InvalidHost, TrustedProxies};
+use gabion_limits::{
+    Class, HostRule, InvalidCidr, InvalidHost, TrustedProxies, admission::Admission,
+};
 use gabion_tower::{
     Answer, BodyRule, CacheRule, DeadlineRule, Guard, Peer, RateRule, RequestTime, RouteContract,
     RouteError, RouteTable, Routes, Timing, Wall,
@@ -17,12 +23,12 @@ use http_body::Body;
 use http_body_util::BodyExt;
 
 use crate::{
-    app::{App, Dispatch},
+    app::App,
     body::RequestBody,
     guards::{DrainGuard, Reserved, ReservedGuard},
     handler::Endpoints,
     listen::Answer as Answers,
-    routes::{AsAsked, Endpoint, ItemResponse},
+    routes::{AsAsked, Dispatch, Endpoint, ItemResponse, Mounted},
     settings::ServerSettings,
 };
 
@@ -55,7 +61,7 @@ static UNMATCHED: RouteContract = RouteContract {
 pub fn stack<A: Guard>(
     app: &Arc<App>,
     endpoints: &[&'static Endpoint],
-    Face { authenticate, hosts }: Face<A>,
+    Face { name, authenticate, admission, hosts }: Face<A>,
 ) -> Result<Front<impl Serve + use<A>>, StackError> {
     let settings = app.settings.load_full();
     let routes = RouteTable::new(endpoints.iter().map(|endpoint| endpoint.contract), &UNMATCHED)?;
@@ -87,13 +93,11 @@ pub fn stack<A: Guard>(
         authenticate,
         // Before admission: a class counts only for whoever may use the route.
         AuthorizeGuard::new(RoleAuthorizer),
-        // A place in flight, kept until the response body ends.
-        AdmissionGuard::new(Arc::clone(&app.admission)),
+        // A place in flight, kept until the answer is complete.
+        AdmissionGuard::new(admission),
         // Last: a shed request has not used up its caller's quota.
         Arc::clone(&caller),
     );
-    // The handler reads the body its contract declares, asks the cache where there is one, and answers.
-    let handler = Endpoints::new(Arc::clone(app), endpoints);
     let timing = Timing {
         clock: app.clock,
         request_time: request_time.clone(),
@@ -108,13 +112,24 @@ pub fn stack<A: Guard>(
         size.set(limits.size.clone());
         request_time.set(limits.time.request);
     });
-    Ok(Front(Arc::new(Wall::new(routes, guards, handler, timing))))
+    Ok(Front(Arc::new_cyclic(|stack: &Weak<Wall<_, _, Endpoints>>| {
+        let mounted = Mounted { name, endpoints: endpoints.to_vec(), stack: stack.clone() };
+        // The handler reads the body its contract declares, asks the cache where there is one, and
+        // answers.
+        let handler = Endpoints::new(Arc::clone(app), mounted);
+        Wall::new(routes, guards, handler, timing)
+    })))
 }
 
-/// In what the public face of the server differs from the one for local commands.
+/// In what one face of the server differs from another: those at its addresses, and the one for
+/// local commands.
 pub struct Face<A> {
+    /// Its name among those of the process.
+    pub name: &'static str,
     /// How callers are known.
     pub authenticate: A,
+    /// Who gets a place in flight.
+    pub admission: Arc<Admission>,
     /// Which hosts are served.
     pub hosts: HostRule,
 }
@@ -174,7 +189,7 @@ impl<R: Routes, G: Guard> Serve for Wall<R, G, Endpoints, SystemClock> {
     }
 }
 
-/// The stack as connections and batches use it.
+/// The stack as connections use it.
 pub struct Front<W>(Arc<W>);
 
 impl<W: Serve> Answers for Front<W> {
@@ -193,13 +208,13 @@ impl<W: Serve> Answers for Front<W> {
     }
 }
 
-impl<W: Serve> Dispatch for Front<W> {
+impl<R: Routes, G: Guard> Dispatch for Wall<R, G, Endpoints, SystemClock> {
     fn dispatch(
         &self,
         request: Request<RequestBody>,
         peer: Peer,
     ) -> Pin<Box<dyn Future<Output = ItemResponse> + Send + '_>> {
-        let answer = Arc::clone(&self.0).serve(request, peer);
+        let answer = Self::serve(self, request, peer);
         Box::pin(async move { answer.await.map(BodyExt::boxed_unsync) })
     }
 }

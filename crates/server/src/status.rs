@@ -1,15 +1,15 @@
 //! The status document: what `/api/admin/status`, `/api/admin/events` and `gabion status` tell.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use gabion_cache::CacheSnapshot;
 use gabion_clock::Instant;
 use gabion_config::format_duration;
-use gabion_monitor::{Budget, BudgetConfig};
+use gabion_limits::Class;
+use gabion_monitor::{Budget, BudgetUse};
 use serde_json::{Value, json};
 
-use crate::{
-    app::App,
-    observatory::{Latest, Observatory},
-};
+use crate::{app::App, observatory::Observatory};
 
 /// The document as things are at `now`.
 pub(crate) fn document(app: &App, now: Instant) -> Value {
@@ -22,13 +22,15 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
         .map(|cache| cache_document(&cache))
         .collect();
     let hashes = app.identity.hashes();
+    let fractions = Class::ALL.map(Class::as_str).into_iter().zip(admission.fractions);
+    let fractions: BTreeMap<&str, f64> = fractions.collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "generation": app.restarter.generation(),
         "state": app.state_name(),
         "started_at": sample.start_time.to_string(),
         "uptime_seconds": app.uptime(now).as_secs(),
-        "budgets": budgets(&latest, &settings.budgets),
+        "budgets": latest.uses.map(|used| budget(used, sample.cores)),
         "traffic": {
             "requests_per_second":
                 latest.requests.count as f64 / Observatory::window_span().as_secs_f64(),
@@ -40,11 +42,7 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
             "mode": admission.mode.as_str(),
             "limit": admission.limit,
             "in_flight": admission.in_flight,
-            "fractions": {
-                "critical": admission.fractions[0],
-                "user": admission.fractions[1],
-                "degraded": admission.fractions[2],
-            },
+            "fractions": fractions,
         },
         "limits": {
             "rate_table_bytes": app.rates.memory(),
@@ -71,29 +69,29 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
     })
 }
 
-fn budgets(latest: &Latest, config: &BudgetConfig) -> Vec<Value> {
-    let uses = latest.uses.iter();
-    uses.map(|used| {
-        let limit = match used.budget {
-            Budget::Latency => format_duration(config.latency_p99),
-            Budget::Cpu => format!("{:.0} % of {} cores", config.cpu * 100.0, latest.sample.cores),
-            Budget::Memory => config.memory.to_string(),
-            Budget::Errors => format!("{} %", config.error_rate * 100.0),
-        };
-        let used_text = match used.budget {
-            Budget::Latency => format!("{:.1} ms", latest.requests.p99.as_secs_f64() * 1000.0),
-            Budget::Cpu => format!("{:.1} %", latest.sample.cpu_ratio * 100.0),
-            Budget::Memory => format!("{} MiB", latest.sample.rss >> 20),
-            Budget::Errors => format!("{:.3} %", latest.requests.error_ratio() * 100.0),
-        };
-        json!({
-            "budget": used.budget.name(),
-            "used_ratio": used.ratio,
-            "used": used_text,
-            "limit": limit,
-        })
+/// A budget in numbers and in words, both by the same measure.
+fn budget(used: BudgetUse, cores: f64) -> Value {
+    let memory = |bytes: f64| format!("{:.0} MiB", bytes / f64::from(1 << 20));
+    let (told, limit) = match used.budget {
+        Budget::Latency => (
+            format!("{:.1} ms", used.used * 1000.0),
+            format_duration(Duration::from_secs_f64(used.limit)),
+        ),
+        Budget::Cpu => (
+            format!("{:.1} %", used.used * 100.0),
+            format!("{:.0} % of {cores} cores", used.limit * 100.0),
+        ),
+        Budget::Memory => (memory(used.used), memory(used.limit)),
+        Budget::Errors => {
+            (format!("{:.3} %", used.used * 100.0), format!("{} %", used.limit * 100.0))
+        }
+    };
+    json!({
+        "budget": used.budget.name(),
+        "used_ratio": used.ratio,
+        "used": told,
+        "limit": limit,
     })
-    .collect()
 }
 
 fn cache_document(cache: &CacheSnapshot) -> Value {

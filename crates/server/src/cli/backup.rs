@@ -1,17 +1,26 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use gabion_auth::{RevocationStore, SessionStore};
 use gabion_clock::{Clock, SystemClock, UnixTime};
-use gabion_config::History;
+use gabion_config::TomlSource;
 use gabion_sql::{
     Sql,
-    backup::{self, BackupId},
+    backup::{self, Backup, BackupId},
 };
 use http::Method;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
-use super::{Context, Failure, offline, output::say};
+use super::{
+    Context, Failure,
+    offline::{self, Offline},
+    output::say,
+};
+use crate::{
+    config::Candidate,
+    view::{AcceptedItem, BackupItem},
+};
 
 /// Commands on backups.
 #[derive(Subcommand)]
@@ -28,11 +37,14 @@ pub(super) enum BackupCommand {
         /// The backup, as it is listed
         id: String,
     },
-    /// Put a backup in place of the data, which is kept aside; the server must be stopped
+    /// Put a backup in place of data and configuration, which are kept; the server must be stopped
     #[command(after_help = "Example:\n  gabion backup restore 20260301T120000Z-1a2b")]
     Restore {
         /// The backup, as it is listed
         id: String,
+        /// Leave the configuration as it is
+        #[arg(long)]
+        data_only: bool,
     },
     /// Restore the newest backup into a folder of its own and check it; not available yet
     #[command(after_help = "Example:\n  gabion backup drill")]
@@ -44,7 +56,7 @@ pub(super) async fn run(context: Context, command: BackupCommand) -> Result<(), 
         BackupCommand::Create => create(&context).await,
         BackupCommand::List => list(&context).await,
         BackupCommand::Verify { id } => verify(&context, &id).await,
-        BackupCommand::Restore { id } => restore(&context, &id).await,
+        BackupCommand::Restore { id, data_only } => restore(&context, &id, data_only).await,
         BackupCommand::Drill => {
             Err(Failure::new("backup drill is not available yet; backup verify checks a backup"))
         }
@@ -55,7 +67,7 @@ const BACKUPS: &str = "/api/admin/backups";
 
 fn folder(context: &Context) -> Result<PathBuf, Failure> {
     let settings = context.settings()?;
-    Ok(context.data_dir()?.backups(&settings.backup.dir))
+    Ok(context.data_dir().backups(&settings.backup.dir))
 }
 
 fn parse(id: &str) -> Result<BackupId, Failure> {
@@ -66,14 +78,12 @@ async fn create(context: &Context) -> Result<(), Failure> {
     let answer = match context.ask(Method::POST, BACKUPS, None).await? {
         Some(answer) => answer,
         None => {
-            let offline = offline::open(context).await?;
-            let history = History::open(&context.data_dir()?.config())?;
-            let newest = history.list()?.first().map(|version| version.number);
-            let text = newest.map(|newest| history.text(newest)).transpose()?.unwrap_or_default();
+            let text = context.in_effect()?.text;
+            let Offline { sql, .. } = &offline::open(context).await?;
             let now = SystemClock::new().unix();
-            let made = backup::create(&offline.sql, &folder(context)?, &text, now).await?;
-            offline.sql.close().await;
-            json!({"id": made.id.as_str(), "bytes": made.bytes})
+            let made = backup::create(sql, &folder(context)?, &text, now).await;
+            sql.close().await;
+            json!(BackupItem::from(&made?))
         }
     };
     if context.json {
@@ -84,66 +94,120 @@ async fn create(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A backup as it is listed.
+#[derive(Serialize)]
+struct Listed {
+    #[serde(flatten)]
+    item: BackupItem,
+    damaged: bool,
+}
+
 async fn list(context: &Context) -> Result<(), Failure> {
-    let backups = backup::list(&folder(context)?).await?;
+    let backups = match folder(context) {
+        Ok(folder) => {
+            let backups = backup::list(&folder).await?;
+            let listed = |backup: &Backup| Listed {
+                item: BackupItem::from(backup),
+                damaged: backup.damaged,
+            };
+            serde_json::to_value(backups.iter().map(listed).collect::<Vec<_>>())?
+        }
+        // A running server knows where they are.
+        Err(mistakes) => match context.ask(Method::GET, BACKUPS, None).await? {
+            Some(answer) => answer["backups"].clone(),
+            None => return Err(mistakes),
+        },
+    };
     if context.json {
-        let row = |backup: &backup::Backup| {
-            json!({
-                "id": backup.id.as_str(),
-                "created_at": backup.created_at.to_string(),
-                "bytes": backup.bytes,
-                "damaged": backup.damaged,
-            })
-        };
-        say(&format!("{:#}", Value::from_iter(backups.iter().map(row))));
+        say(&format!("{backups:#}"));
         return Ok(());
     }
-    for backup in backups {
-        let damaged = if backup.damaged { "  DAMAGED" } else { "" };
-        say(&format!("{}  {:>10} bytes{damaged}", backup.id, backup.bytes));
+    for backup in backups.as_array().into_iter().flatten() {
+        let id = backup["id"].as_str().unwrap_or_default();
+        let damaged = if backup["damaged"] == true { "  DAMAGED" } else { "" };
+        say(&format!("{id}  {:>10} bytes{damaged}", backup["bytes"].to_string()));
     }
     Ok(())
 }
 
 async fn verify(context: &Context, id: &str) -> Result<(), Failure> {
     let id = parse(id)?;
-    let verified = backup::verify(&folder(context)?, &id).await?;
+    let answer = match folder(context) {
+        Ok(folder) => {
+            let verified = backup::verify(&folder, &id).await?;
+            json!({"id": id.as_str(), "verified": true, "rows": verified.rows})
+        }
+        Err(mistakes) => {
+            let path = format!("{BACKUPS}/{id}/verify");
+            context.ask(Method::POST, &path, None).await?.ok_or(mistakes)?
+        }
+    };
     if context.json {
-        say(&json!({"id": id.as_str(), "verified": true, "rows": verified.rows}).to_string());
+        say(&answer.to_string());
     } else {
         say(&format!("backup {id} is good"));
     }
     Ok(())
 }
 
-async fn restore(context: &Context, id: &str) -> Result<(), Failure> {
+async fn restore(context: &Context, id: &str, data_only: bool) -> Result<(), Failure> {
     let id = parse(id)?;
-    // Any answer tells of a server, also that it is not well.
-    if !matches!(context.ask(Method::GET, "/api/health", None).await, Ok(None)) {
+    if context.is_running().await {
         return Err(Failure::new("the server is running: stop it, restore, and start it again"));
     }
+    let backups = folder(context)?;
+    // Everything that can be refused is looked at before anything is made or replaced.
+    backup::verify(&backups, &id).await?;
+    let config = if data_only { None } else { configuration(context, &backups, &id)? };
     let (data_dir, _lock) = offline::lock(context)?;
     let database = data_dir.database();
     let ended = ended_sessions(&database).await;
-    let restored =
-        backup::restore(&folder(context)?, &id, &database, SystemClock::new().unix()).await?;
+    let now = SystemClock::new().unix();
+    let restored = backup::restore(&backups, &id, &database, now).await?;
     let sql = Sql::open(&database).await?;
     for (session, at) in ended {
         sql.end(session, at).await?;
     }
     sql.close().await;
+    let author = format!("gabion backup restore {id}");
+    let held = config.map(|config| config.hold(&data_dir.config(), &author, now)).transpose()?;
+    let held = held.map(AcceptedItem::from);
     let replaced = restored.replaced.display().to_string();
     if context.json {
-        say(&json!({"id": id.as_str(), "replaced": replaced}).to_string());
-    } else {
-        say(&format!("backup {id} is in place; the data before it is in {replaced}"));
+        say(&json!({"id": id.as_str(), "replaced": replaced, "config": held}).to_string());
+        return Ok(());
+    }
+    say(&format!("backup {id} is in place; the data before it is in {replaced}"));
+    if let Some(held) = held {
+        let version = held.version;
+        say(&format!("its configuration holds from the next start, as version {version}"));
+        say("  to return to the one before: gabion config rollback");
     }
     Ok(())
 }
 
+/// The configuration of backup `id`; `None` where the next start would take the same anyway.
+fn configuration<'a>(
+    context: &'a Context,
+    backups: &Path,
+    id: &BackupId,
+) -> Result<Option<Candidate<'a>>, Failure> {
+    let file = backups.join(id.as_str()).join("config.toml");
+    let text = TomlSource::read(&file).map_err(|finding| Failure::usage(finding.to_string()))?;
+    if text.text() == context.in_effect()?.text {
+        return Ok(None);
+    }
+    let name = format!("{id}/config.toml");
+    let candidate = Candidate::new(&context.sources, &name, text.text().to_owned());
+    candidate.map(Some).map_err(|error| {
+        Failure::from(error)
+            .and("nothing has changed; --data-only leaves the configuration as it is")
+    })
+}
+
 /// Sessions that have ended since the backup was made must stay ended. A database that cannot be read
 /// has none to tell.
-async fn ended_sessions(database: &std::path::Path) -> Vec<(gabion_auth::SessionId, UnixTime)> {
+async fn ended_sessions(database: &Path) -> Vec<(gabion_auth::SessionId, UnixTime)> {
     if !database.exists() {
         return Vec::new();
     }

@@ -1,15 +1,16 @@
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Subcommand;
-use gabion_clock::SystemClock;
-use gabion_config::History;
+use gabion_clock::{Clock, SystemClock};
+use gabion_config::{History, TomlSource};
 use http::Method;
 use serde_json::{Value, json};
 
 use super::{Context, Failure, offline, output::say};
 use crate::{
-    config::{Checked, ConfigError, ConfigKeeper, entries},
+    config::{Candidate, ConfigError},
     settings::ServerSettings,
+    view::AcceptedItem,
 };
 
 /// Commands on the configuration.
@@ -92,10 +93,7 @@ fn check(context: &Context) -> Result<(), Failure> {
 async fn show(context: &Context) -> Result<(), Failure> {
     let values = match context.ask(Method::GET, "/api/admin/config", None).await? {
         Some(answer) => answer["values"].clone(),
-        None => {
-            let entries = entries(&context.sources, &context.data_dir()?.config())?;
-            serde_json::to_value(entries).map_err(Failure::new)?
-        }
+        None => serde_json::to_value(context.in_effect()?.loaded.entries)?,
     };
     if context.json {
         say(&format!("{values:#}"));
@@ -109,60 +107,62 @@ async fn show(context: &Context) -> Result<(), Failure> {
 }
 
 async fn apply_file(context: &Context, file: PathBuf) -> Result<(), Failure> {
-    let unreadable = |error| Failure::usage(format!("{} cannot be read: {error}", file.display()));
-    let text = fs::read_to_string(&file).map_err(unreadable)?;
-    let data_dir = context.data_dir()?;
-    data_dir.create()?;
     let name = file.display().to_string();
-    let checked = Checked::new(&context.sources, &data_dir.config(), &name, &text)?;
-    let version = checked.record("gabion config apply")?;
-    // A running server makes it hold once it has accepted it, as it does with earlier versions.
-    let body = json!({"version": version});
-    let answer = context.ask(Method::POST, "/api/admin/config/rollback", Some(&body)).await?;
-    let answer = match answer {
-        Some(answer) => answer,
-        None => {
-            checked.hold(version)?;
-            body
+    let text = TomlSource::read(&file).map_err(|finding| Failure::usage(finding.to_string()))?;
+    let new = Candidate::new(&context.sources, &name, text.text().to_owned())?;
+    if context.is_running().await {
+        // The server makes it hold once it has accepted it, as it does with earlier versions.
+        let folder = context.data_dir().config();
+        let version = new.record(&folder, "gabion config apply", SystemClock::new().unix())?;
+        if let Some(answer) = ask_rollback(context, Some(version)).await? {
+            return told(context, &answer, "");
         }
-    };
-    told(context, &answer);
-    Ok(())
+    }
+    hold(context, new, "gabion config apply")
 }
 
 async fn rollback(context: &Context, version: Option<u64>) -> Result<(), Failure> {
-    let body = version.map_or_else(|| json!({}), |version| json!({"version": version}));
-    let answer = context.ask(Method::POST, "/api/admin/config/rollback", Some(&body)).await?;
-    let answer = match answer {
-        Some(answer) => answer,
-        None => {
-            let (data_dir, _lock) = offline::lock(context)?;
-            let sources = context.sources.clone();
-            let keeper = ConfigKeeper::open(sources, &data_dir.config(), SystemClock::new())?;
-            let accepted = keeper.rollback(version, "gabion config rollback").await?;
-            json!({"version": accepted.version})
-        }
-    };
-    told(context, &answer);
-    Ok(())
+    if let Some(answer) = ask_rollback(context, version).await? {
+        return told(context, &answer, "");
+    }
+    let earlier = Candidate::earlier(&context.sources, &context.data_dir().config(), version)?;
+    hold(context, earlier, "gabion config rollback")
 }
 
-fn told(context: &Context, answer: &Value) {
+async fn ask_rollback(context: &Context, version: Option<u64>) -> Result<Option<Value>, Failure> {
+    let body = version.map_or_else(|| json!({}), |version| json!({"version": version}));
+    context.ask(Method::POST, "/api/admin/config/rollback", Some(&body)).await
+}
+
+/// Lets it hold without a server.
+fn hold(context: &Context, candidate: Candidate<'_>, author: &str) -> Result<(), Failure> {
+    let (data_dir, _lock) = offline::lock(context)?;
+    let accepted = candidate.hold(&data_dir.config(), author, SystemClock::new().unix())?;
+    let mut answer = json!(AcceptedItem::from(accepted));
+    if !context.json {
+        // There is nothing to be restarted.
+        answer["needs_restart"] = Value::Null;
+    }
+    told(context, &answer, " from the next start")
+}
+
+fn told(context: &Context, answer: &Value, when: &str) -> Result<(), Failure> {
     if context.json {
         say(&answer.to_string());
-        return;
+        return Ok(());
     }
-    say(&format!("version {} holds", answer["version"]));
+    say(&format!("version {} holds{when}", answer["version"]));
     for key in answer["needs_restart"].as_array().into_iter().flatten() {
         say(&format!("  {} needs a restart", key.as_str().unwrap_or_default()));
     }
+    Ok(())
 }
 
 fn history(context: &Context) -> Result<(), Failure> {
-    let folder = context.data_dir()?.config();
-    let versions = if folder.is_dir() { History::open(&folder)?.list()? } else { Vec::new() };
+    let history = History::look(&context.data_dir().config());
+    let versions = history.map_or_else(|| Ok(Vec::new()), |history| history.list())?;
     if context.json {
-        let versions = serde_json::to_value(versions).map_err(Failure::new)?;
+        let versions = serde_json::to_value(versions)?;
         say(&format!("{versions:#}"));
         return Ok(());
     }

@@ -27,12 +27,13 @@ pub(super) fn run(context: &Context, command: KeyCommand) -> Result<(), Failure>
         KeyCommand::Rotate => return Err(unavailable("key rotate")),
         KeyCommand::Retire { kid } => return Err(unavailable(&format!("key retire {kid}"))),
     }
-    let folder = context.data_dir()?.keys();
-    if !folder.is_dir() {
+    let folder = context.data_dir().keys();
+    // Opening makes what is missing.
+    if !folder.join("signing.jwk").is_file() {
         let told = format!("there are no keys in {} yet: start the server once", folder.display());
         return Err(Failure::new(told));
     }
-    let ring = KeyRing::open(&folder).map_err(|e| Failure { code: 2, ..Failure::new(e) })?;
+    let ring = KeyRing::open(&folder)?;
     let keys: Vec<Value> = ring
         .list()
         .iter()

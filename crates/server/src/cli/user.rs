@@ -7,9 +7,11 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::{
-    Context, Failure, offline,
-    output::{complain, say},
+    Context, Failure,
+    offline::{self, Offline},
+    output::say,
 };
+use crate::view::UserItem;
 
 /// Commands on accounts.
 #[derive(Subcommand)]
@@ -56,20 +58,24 @@ pub(super) async fn run(context: Context, command: UserCommand) -> Result<(), Fa
             let roles = if roles.is_empty() { vec!["user".to_owned()] } else { roles };
             let password = password()?;
             let body = json!({"username": name, "password": password.expose(), "roles": roles});
-            if context.ask(Method::POST, USERS, Some(&body)).await?.is_none() {
-                let offline = offline::open(&context).await?;
-                let roles = Roles::new(roles);
-                offline.identity.create_user(&name, password.expose(), roles, "local").await?;
-                offline.sql.close().await;
-            }
-            say(&format!("added {name}"));
+            let user = match context.ask(Method::POST, USERS, Some(&body)).await? {
+                Some(answer) => answer,
+                None => {
+                    let Offline { identity, sql, .. } = &offline::open(&context).await?;
+                    let roles = Roles::new(roles);
+                    let made = identity.create_user(&name, password.expose(), roles, "local").await;
+                    sql.close().await;
+                    json!(UserItem::from(&made?))
+                }
+            };
+            told(&context, &user, &format!("added {name}"));
         }
         UserCommand::Passwd { name } => {
             let password = password()?;
             let body = json!({"password": password.expose()});
             let change = UserChange { password: Some(password.expose()), ..UserChange::default() };
-            update(&context, &name, &body, change).await?;
-            say(&format!("{name} has a new password; its sessions have ended"));
+            let user = update(&context, &name, &body, change).await?;
+            told(&context, &user, &format!("{name} has a new password; its sessions have ended"));
         }
         UserCommand::Disable { name } => set_enabled(&context, &name, false).await?,
         UserCommand::Enable { name } => set_enabled(&context, &name, true).await?,
@@ -82,9 +88,18 @@ const USERS: &str = "/api/admin/users";
 
 async fn set_enabled(context: &Context, name: &str, enabled: bool) -> Result<(), Failure> {
     let change = UserChange { enabled: Some(enabled), ..UserChange::default() };
-    update(context, name, &json!({"enabled": enabled}), change).await?;
-    say(&format!("{name} is {}", if enabled { "enabled" } else { "disabled" }));
+    let user = update(context, name, &json!({"enabled": enabled}), change).await?;
+    let state = if enabled { "enabled" } else { "disabled" };
+    told(context, &user, &format!("{name} is {state}"));
     Ok(())
+}
+
+fn told(context: &Context, user: &Value, text: &str) {
+    if context.json {
+        say(&user.to_string());
+    } else {
+        say(text);
+    }
 }
 
 async fn update(
@@ -92,33 +107,24 @@ async fn update(
     name: &str,
     body: &Value,
     change: UserChange<'_>,
-) -> Result<(), Failure> {
+) -> Result<Value, Failure> {
     let username = Username::parse(name).map_err(|error| Failure::usage(error.to_string()))?;
     let path = format!("{USERS}/{username}");
-    if context.ask(Method::PATCH, &path, Some(body)).await?.is_none() {
-        let offline = offline::open(context).await?;
-        offline.identity.update_user(&username, change, "local").await?;
-        offline.sql.close().await;
+    if let Some(answer) = context.ask(Method::PATCH, &path, Some(body)).await? {
+        return Ok(answer);
     }
-    Ok(())
+    let Offline { identity, sql, .. } = &offline::open(context).await?;
+    let changed = identity.update_user(&username, change, "local").await;
+    sql.close().await;
+    Ok(json!(UserItem::from(&changed?)))
 }
 
 async fn list(context: &Context) -> Result<(), Failure> {
     let users = match context.ask(Method::GET, USERS, None).await? {
         Some(answer) => answer["users"].clone(),
         None => {
-            let offline = offline::open(context).await?;
-            let accounts = offline.identity.list_users().await?;
-            offline.sql.close().await;
-            let row = |account: &gabion_auth::Account| {
-                json!({
-                    "username": account.username.as_str(),
-                    "roles": account.roles.iter().collect::<Vec<_>>(),
-                    "enabled": account.enabled,
-                    "created_at": account.created_at.to_string(),
-                })
-            };
-            accounts.iter().map(row).collect()
+            let accounts = offline::accounts(context).await?;
+            accounts.iter().map(|account| json!(UserItem::from(account))).collect()
         }
     };
     if context.json {
@@ -149,8 +155,8 @@ fn password() -> Result<Secret, Failure> {
     std::io::stdin().lock().take(MAX_PASSWORD).read_to_string(&mut text)?;
     let password = Secret::new(text.trim_end_matches(['\r', '\n']));
     if password.is_empty() {
-        complain("gabion: standard input is empty");
-        return Err(Failure::usage("give the password on standard input"));
+        let told = "standard input is empty: give the password there, or use a terminal";
+        return Err(Failure::usage(told));
     }
     Ok(password)
 }

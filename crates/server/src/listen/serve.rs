@@ -24,7 +24,7 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
-use super::{Sweeper, Watch, io::WatchedIo};
+use super::{Sweeper, Watch, io::WatchedIo, streams::STREAMS};
 use crate::{body::RequestBody, settings::ServerSettings};
 
 /// What connections share on their way in.
@@ -130,14 +130,19 @@ pin_project! {
     }
 }
 
-impl<B, F: Future<Output = Response<B>>> Future for Answering<F> {
+impl<B: Body, F: Future<Output = Response<B>>> Future for Answering<F> {
     type Output = Result<Response<Counted<B>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let Poll::Ready(response) = this.answer.poll(cx) else { return Poll::Pending };
         let under_way = this.under_way.take();
-        Poll::Ready(Ok(response.map(|body| Counted { body, _under_way: under_way })))
+        Poll::Ready(Ok(response.map(|body| {
+            let sent = body.is_end_stream();
+            let watch = under_way.as_ref().filter(|_| !sent).map(|under_way| &under_way.0);
+            let stream = watch.and_then(|watch| watch.stream_began());
+            Counted { body, stream, under_way }
+        })))
     }
 }
 
@@ -159,7 +164,7 @@ fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
     }
     builder
         .http2()
-        .max_concurrent_streams(64)
+        .max_concurrent_streams(STREAMS)
         .initial_stream_window_size(64 * 1024)
         .initial_connection_window_size(256 * 1024)
         .max_send_buf_size(64 * 1024)
@@ -179,7 +184,17 @@ impl Drop for UnderWay {
 /// A response body; when it ends, its request is no longer under way.
 struct Counted<B> {
     body: B,
-    _under_way: Option<UnderWay>,
+    /// Where its progress is noted, over HTTP/2.
+    stream: Option<u32>,
+    under_way: Option<UnderWay>,
+}
+
+impl<B> Drop for Counted<B> {
+    fn drop(&mut self) {
+        if let (Some(under_way), Some(stream)) = (&self.under_way, self.stream) {
+            under_way.0.stream_ended(stream);
+        }
+    }
 }
 
 impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Counted<B> {
@@ -190,7 +205,15 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Counted<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let (Some(under_way), Some(stream)) = (&self.under_way, self.stream) {
+            if polled.is_pending() {
+                under_way.0.stream_taken(stream);
+            } else {
+                under_way.0.stream_given(stream);
+            }
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {

@@ -1,7 +1,7 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, Waker},
@@ -9,6 +9,8 @@ use std::{
 
 use atomic_waker::AtomicWaker;
 use gabion_limits::{Overdue, Progress, TimeConfig};
+
+use super::streams::Streams;
 
 /// One connection as its sweeper sees it: the phases that its reads, writes and requests report, and
 /// the means to end it.
@@ -22,6 +24,8 @@ pub struct Watch {
     body_too_slow: AtomicBool,
     draining: AtomicBool,
     http2: AtomicBool,
+    /// Made with the first answer over HTTP/2.
+    streams: OnceLock<Box<Streams>>,
     connection: AtomicWaker,
     body: AtomicWaker,
 }
@@ -37,6 +41,7 @@ impl Watch {
             body_too_slow: AtomicBool::new(false),
             draining: AtomicBool::new(false),
             http2: AtomicBool::new(false),
+            streams: OnceLock::new(),
             connection: AtomicWaker::new(),
             body: AtomicWaker::new(),
         }
@@ -98,6 +103,37 @@ impl Watch {
         polled
     }
 
+    /// A response body is there to be sent; over HTTP/2 its stream is watched until it is ended.
+    pub(super) fn stream_began(&self) -> Option<u32> {
+        if !self.is_http2() {
+            return None;
+        }
+        let streams = self.streams.get_or_init(Box::default);
+        let stream = streams.begin()?;
+        streams.given(stream, self.now());
+        Some(stream)
+    }
+
+    /// `stream` got more to send.
+    pub(super) fn stream_given(&self, stream: u32) {
+        if let Some(streams) = self.streams.get() {
+            streams.given(stream, self.now());
+        }
+    }
+
+    /// `stream` asks for more than there is: its client has taken the rest.
+    pub(super) fn stream_taken(&self, stream: u32) {
+        if let Some(streams) = self.streams.get() {
+            streams.taken(stream);
+        }
+    }
+
+    pub(super) fn stream_ended(&self, stream: u32) {
+        if let Some(streams) = self.streams.get() {
+            streams.end(stream);
+        }
+    }
+
     pub(super) fn register(&self, waker: &Waker) {
         self.connection.register(waker);
     }
@@ -124,7 +160,12 @@ impl Watch {
         if self.is_closed() {
             return None;
         }
-        let overdue = self.progress.overdue(now, times)?;
+        let stalled = || {
+            let most = u64::try_from(times.write_stall.as_millis()).unwrap_or(u64::MAX);
+            let stalled = self.streams.get().is_some_and(|streams| streams.stalled(most, now));
+            stalled.then_some(Overdue::WriteStalled)
+        };
+        let overdue = self.progress.overdue(now, times).or_else(stalled)?;
         if matches!(overdue, Overdue::BodyTooSlow) {
             if self.body_too_slow.swap(true, Ordering::Relaxed) {
                 return None;

@@ -1,20 +1,28 @@
 //! Restart and the status document.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use futures_util::stream;
-use gabion_auth::Access;
-use gabion_errors::types;
+use gabion_auth::{Access, Authenticator, Authorizer, Credentials, Demand, RoleAuthorizer, bearer};
+use gabion_clock::Clock;
+use gabion_errors::{Problem, types};
 use gabion_limits::Class;
 use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
 use serde_json::Value;
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Interval, MissedTickBehavior},
+};
 use utoipa::ToSchema;
 
 use super::{ADMIN, Call, Endpoint, Input, JSON, MONITOR, Reply, answers, batch, json, media};
-use crate::{app::App, body::ReplyBody};
+use crate::{app::App, audit::Actor, body::ReplyBody};
 
 static RESTART: RouteContract = RouteContract {
     method: Method::POST,
@@ -84,8 +92,7 @@ struct RestartResponse {
 }
 
 async fn restart(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
-    let caller = super::caller(exchange)?.username.to_string();
-    let generation = app.restart(&caller).await?;
+    let generation = app.restart(&Actor::of(exchange)?).await?;
     json(StatusCode::ACCEPTED, &RestartResponse { generation })
 }
 
@@ -93,23 +100,49 @@ fn status(app: &App, exchange: &mut Exchange) -> Reply {
     json(StatusCode::OK, &app.status(exchange.now))
 }
 
+/// What a follower of the events holds.
+struct Follower {
+    app: Weak<App>,
+    ticks: Interval,
+    /// Local commands have none.
+    token: Option<String>,
+    _place: OwnedSemaphorePermit,
+}
+
 fn events(app: &App, exchange: &mut Exchange) -> Reply {
     batch::refuse_item(exchange)?;
+    let place = Arc::clone(&app.followers).try_acquire_owned();
+    let place = place.map_err(|_| {
+        let problem = Problem::new(&types::OVERLOADED).retry_after(Duration::from_secs(10));
+        problem.detail("too many follow the events already")
+    })?;
     let mut ticks = tokio::time::interval(EVERY);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-    let events = stream::unfold((app.handle(), ticks), |(app, mut ticks)| async move {
-        ticks.tick().await;
-        let handle = app.clone();
-        let app = app.upgrade()?;
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let token = bearer(&exchange.head.headers).ok().flatten().map(str::to_owned);
+    let follower = Follower { app: app.handle(), ticks, token, _place: place };
+    let events = stream::unfold(follower, |mut follower| async move {
+        follower.ticks.tick().await;
+        let app = follower.app.upgrade()?;
         // Whoever follows comes back and finds the new process.
-        if app.readiness.is_draining() {
+        if app.readiness.is_draining() || !follower.may_go_on(&app).await {
             return None;
         }
         let document = serde_json::to_string(&app.status(app.now())).unwrap_or_default();
         let event = Bytes::from(format!("data: {document}\n\n"));
-        Some((event, (handle, ticks)))
+        Some((event, follower))
     });
     let mut response = Response::new(ReplyBody::Stream(Box::pin(events)));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
     Ok(response)
+}
+
+impl Follower {
+    /// Whether a request with the same token would be let through now.
+    async fn may_go_on(&self, app: &App) -> bool {
+        let Some(token) = &self.token else { return true };
+        let credentials = Credentials::Bearer(token);
+        let caller = app.authenticator.authenticate(credentials, app.clock.unix()).await;
+        let demand = Demand { route: EVENTS.path, method: &EVENTS.method, needs: EVENTS.access };
+        caller.is_ok_and(|caller| RoleAuthorizer.authorize(Some(&caller), &demand).is_ok())
+    }
 }

@@ -3,7 +3,6 @@
 use gabion_auth::Access;
 use gabion_errors::types;
 use gabion_limits::Class;
-use gabion_sql::backup::Backup;
 use gabion_tower::{
     BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
 };
@@ -12,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ADMIN, Call, Endpoint, Input, Reply, answers, json, schema};
-use crate::app::App;
+use crate::{app::App, audit::Actor, view::BackupItem};
 
 static LIST: RouteContract = RouteContract {
     method: Method::GET,
@@ -79,24 +78,6 @@ struct BackupList {
 }
 
 #[derive(Serialize, ToSchema)]
-struct BackupItem {
-    id: String,
-    #[schema(format = "date-time")]
-    created_at: String,
-    bytes: u64,
-}
-
-impl From<&Backup> for BackupItem {
-    fn from(backup: &Backup) -> Self {
-        Self {
-            id: backup.id.to_string(),
-            created_at: backup.created_at.to_string(),
-            bytes: backup.bytes,
-        }
-    }
-}
-
-#[derive(Serialize, ToSchema)]
 struct VerifyResponse {
     id: String,
     verified: bool,
@@ -107,8 +88,9 @@ async fn list(app: &App, _exchange: &mut Exchange, _input: Input) -> Reply {
     json(StatusCode::OK, &BackupList { backups: backups.iter().map(BackupItem::from).collect() })
 }
 
-async fn create(app: &App, _exchange: &mut Exchange, _input: Input) -> Reply {
-    json(StatusCode::CREATED, &BackupItem::from(&app.backups.create().await?))
+async fn create(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
+    let made = app.back_up(&Actor::of(exchange)?).await?;
+    json(StatusCode::CREATED, &BackupItem::from(&made))
 }
 
 async fn verify(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {

@@ -1,5 +1,7 @@
 //! Several requests in one.
 
+mod responses;
+
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gabion_auth::Access;
@@ -12,12 +14,13 @@ use http::{
     header::{AUTHORIZATION, CONTENT_TYPE, FORWARDED, HOST},
 };
 use http_body_util::{BodyExt, Full};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Call, Endpoint, Input, JSON, Reply, answers, json, schema};
-use crate::{app::App, body::RequestBody};
+use self::responses::Responses;
+use super::{Call, Endpoint, Input, JSON, Mounted, Reply, answers, reply, schema};
+use crate::body::RequestBody;
 
 static BATCH: RouteContract = RouteContract {
     method: Method::POST,
@@ -36,7 +39,7 @@ static BATCH: RouteContract = RouteContract {
 };
 
 pub(super) static ENDPOINTS: [Endpoint; 1] =
-    [Endpoint { contract: &BATCH, call: Call::Later(|a, e, i| Box::pin(batch(a, e, i))) }];
+    [Endpoint { contract: &BATCH, call: Call::Within(|_, m, e, i| Box::pin(batch(m, e, i))) }];
 
 /// Items that are worked on at the same time.
 const AT_ONCE: usize = 8;
@@ -67,40 +70,49 @@ struct BatchItem {
     body: Option<Value>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: the answer is written by hand")]
 struct BatchResponse {
     #[schema(inline)]
     responses: Vec<BatchAnswer>,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "only its schema is used: the answer is written by hand")]
 struct BatchAnswer {
     id: String,
     status: u16,
-    /// JSON as it is, other text as a string, nothing as null.
+    /// JSON as it is, other text as a string, nothing as null. All bodies together have at most
+    /// 4 MiB; one that does not fit is the problem `overloaded`.
     #[schema(value_type = Option<serde_json::Value>)]
     body: Value,
 }
 
-async fn batch(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
-    refuse_item(exchange)?;
+async fn batch(mounted: &Mounted, exchange: &mut Exchange, input: Input) -> Reply {
     let BatchRequest { requests } = input.parse()?;
+    refuse_item(exchange)?;
+    let gone = || Rejection::internal("the stack of a request that it serves is gone");
+    let stack = mounted.stack.upgrade().ok_or_else(gone)?;
     let (peer, head) = (exchange.peer, &exchange.head);
     let (headers, authority) = (inherited(&head.headers), head.uri.authority().cloned());
     let items = requests.into_iter().map(|item| {
         let headers = headers.clone();
-        let authority = authority.clone();
+        let (authority, stack) = (authority.clone(), &stack);
         async move {
             let id = item.id.clone();
             let answer = match request(item, headers, authority) {
-                Ok(request) => app.dispatch(request, peer).await,
+                Ok(request) => stack.dispatch(request, peer).await,
                 Err(problem) => refusal(&problem),
             };
-            answered(id, answer).await
+            (id, answer)
         }
     });
-    let responses: Vec<BatchAnswer> = stream::iter(items).buffered(AT_ONCE).collect().await;
-    json(StatusCode::OK, &BatchResponse { responses })
+    let mut answers = stream::iter(items).buffered(AT_ONCE);
+    let mut responses = Responses::new();
+    while let Some((id, answer)) = answers.next().await {
+        responses.add(&id, answer).await;
+    }
+    Ok(reply(StatusCode::OK, JSON, responses.end()))
 }
 
 fn inherited(headers: &HeaderMap) -> HeaderMap {
@@ -178,30 +190,4 @@ fn refusal(problem: &Problem) -> ItemResponse {
     let body = |bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
     let request_id = RequestId::random();
     gabion_tower::problem_response(problem, request_id.as_str()).map(body)
-}
-
-/// The answer to an item before the server has its stack.
-#[must_use]
-pub fn item_refusal() -> ItemResponse {
-    refusal(&Problem::new(&types::INTERNAL))
-}
-
-async fn answered(id: String, response: ItemResponse) -> BatchAnswer {
-    let status = response.status().as_u16();
-    let json = response.headers().get(CONTENT_TYPE).is_some_and(|media| {
-        media.to_str().is_ok_and(|media| media.starts_with(JSON) || media.contains("+json"))
-    });
-    let body = match response.into_body().collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => {
-            let _ = Rejection::internal(error);
-            Bytes::new()
-        }
-    };
-    let body = match (json, body.is_empty()) {
-        (_, true) => Value::Null,
-        (true, _) => serde_json::from_slice(&body).unwrap_or_default(),
-        (false, _) => String::from_utf8_lossy(&body).into_owned().into(),
-    };
-    BatchAnswer { id, status, body }
 }

@@ -1,7 +1,7 @@
 //! The configuration in effect, and the ways to change it.
 
 use gabion_auth::Access;
-use gabion_config::{Change, Changed, Entry};
+use gabion_config::Entry;
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
 use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ADMIN, Call, Endpoint, Input, JSON, NO_CONTENT, Reply, answers, caller, json, schema};
-use crate::{app::App, config::Accepted};
+use super::{ADMIN, Call, Endpoint, Input, JSON, NO_CONTENT, Reply, answers, json, schema};
+use crate::{app::App, audit::Actor, view::AcceptedItem};
 
 static SHOW: RouteContract = RouteContract {
     method: Method::GET,
@@ -41,7 +41,7 @@ static RELOAD: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
     cache: CacheRule::NoStore,
-    answer: answers::<AcceptedResponse>(StatusCode::OK),
+    answer: answers::<AcceptedItem>(StatusCode::OK),
     problems: &[&types::INVALID_BODY, &types::NOT_IMPLEMENTED],
 };
 
@@ -73,7 +73,7 @@ static ROLLBACK: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
     cache: CacheRule::NoStore,
-    answer: answers::<AcceptedResponse>(StatusCode::OK),
+    answer: answers::<AcceptedItem>(StatusCode::OK),
     problems: &[&types::INVALID_BODY, &types::NOT_FOUND],
 };
 
@@ -110,28 +110,6 @@ struct RollbackRequest {
     version: Option<u64>,
 }
 
-#[derive(Serialize, ToSchema)]
-struct AcceptedResponse {
-    version: u64,
-    /// Keys that have another value now.
-    changed: Vec<String>,
-    /// Those of them that hold only after a restart.
-    needs_restart: Vec<String>,
-}
-
-impl From<Accepted> for AcceptedResponse {
-    fn from(accepted: Accepted) -> Self {
-        let keys = |wanted: &dyn Fn(&&Changed) -> bool| {
-            accepted.changed.iter().filter(wanted).map(|changed| changed.key.clone()).collect()
-        };
-        Self {
-            version: accepted.version,
-            changed: keys(&|_| true),
-            needs_restart: keys(&|changed| changed.change == Change::Restart),
-        }
-    }
-}
-
 #[derive(Serialize)]
 struct ShowResponse<'a> {
     version: u64,
@@ -149,8 +127,8 @@ async fn reload(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
         let detail = "a change that reverts by itself is not available yet; leave out confirm";
         return Err(Problem::new(&types::NOT_IMPLEMENTED).detail(detail).into());
     }
-    let author = caller(exchange)?.username.to_string();
-    json(StatusCode::OK, &AcceptedResponse::from(app.config.reload(&author).await?))
+    let actor = Actor::of(exchange)?;
+    json(StatusCode::OK, &AcceptedItem::from(app.reload(&actor).await?))
 }
 
 fn confirm(_app: &App, _exchange: &mut Exchange) -> Reply {
@@ -159,6 +137,6 @@ fn confirm(_app: &App, _exchange: &mut Exchange) -> Reply {
 
 async fn rollback(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let RollbackRequest { version } = input.parse()?;
-    let author = caller(exchange)?.username.to_string();
-    json(StatusCode::OK, &AcceptedResponse::from(app.config.rollback(version, &author).await?))
+    let actor = Actor::of(exchange)?;
+    json(StatusCode::OK, &AcceptedItem::from(app.rollback(version, &actor).await?))
 }

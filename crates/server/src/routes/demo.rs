@@ -152,7 +152,7 @@ async fn work(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
     }
     json(
         StatusCode::OK,
-        &WorkResponse { ok: true, data: "0123456789abcdef0123456789abcdef0123456789" },
+        &WorkResponse { ok: true, data: "0123456789abcdef0123456789abcdef0123456789a" },
     )
 }
 

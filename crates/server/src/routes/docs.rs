@@ -12,8 +12,8 @@ use http::{Method, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Call, Endpoint, Input, JSON, Reply, answers, json, media, page, reply, schema};
-use crate::app::App;
+use super::{Call, Endpoint, JSON, Mounted, Reply, answers, json, media, page, reply, schema};
+use crate::{app::App, openapi::document};
 
 static OPENAPI: RouteContract = RouteContract {
     method: Method::GET,
@@ -68,7 +68,7 @@ static PROBLEM: RouteContract = RouteContract {
 };
 
 pub(super) static ENDPOINTS: [Endpoint; 3] = [
-    Endpoint { contract: &OPENAPI, call: Call::Later(|a, e, i| Box::pin(openapi(a, e, i))) },
+    Endpoint { contract: &OPENAPI, call: Call::Within(|a, m, e, _| Box::pin(openapi(a, m, e))) },
     Endpoint { contract: &DOCS, call: Call::Now(docs) },
     Endpoint { contract: &PROBLEM, call: Call::Now(problem) },
 ];
@@ -82,8 +82,10 @@ struct ProblemPage {
     remedy: &'static str,
 }
 
-async fn openapi(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
-    Ok(reply(StatusCode::OK, JSON, app.openapi(exchange).await?))
+async fn openapi(app: &App, mounted: &Mounted, exchange: &mut Exchange) -> Reply {
+    let make = || serde_json::to_vec(&document(&mounted.endpoints)).unwrap_or_default().into();
+    let name = format!("openapi-{}", mounted.name);
+    Ok(reply(StatusCode::OK, JSON, app.caches.document(&name, exchange.now, make).await?))
 }
 
 fn docs(app: &App, _exchange: &mut Exchange) -> Reply {

@@ -1,6 +1,6 @@
 //! Accounts, for administrators.
 
-use gabion_auth::{Access, Account, Roles, UserChange, Username};
+use gabion_auth::{Access, Roles, UserChange, Username};
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
 use gabion_tower::{
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{ADMIN, Call, Endpoint, Input, Reply, answers, caller, json, schema};
-use crate::app::App;
+use crate::{app::App, view::UserItem};
 
 static LIST: RouteContract = RouteContract {
     method: Method::GET,
@@ -49,7 +49,8 @@ static UPDATE: RouteContract = RouteContract {
     method: Method::PATCH,
     path: "/api/admin/users/{username}",
     name: "update_user",
-    summary: "Change an account; a new password or disabling it ends its sessions.",
+    summary: "Change an account; a new password or disabling it ends its sessions. The last enabled \
+              administrator stays one.",
     access: Access::AnyRole(ADMIN),
     class: Class::User,
     body: BodyRule::Json(schema::<UpdateRequest>),
@@ -97,6 +98,7 @@ fn roles(roles: &[Role]) -> Roles {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct CreateRequest {
+    /// Not one of `local`, `start`, `signal` and `file`: under these the server itself acts.
     #[schema(min_length = 1, max_length = 64)]
     username: String,
     #[schema(min_length = 1, max_length = 1024)]
@@ -121,32 +123,22 @@ struct UserList {
     users: Vec<UserItem>,
 }
 
-#[derive(Serialize, ToSchema)]
-struct UserItem {
-    username: String,
-    roles: Vec<String>,
-    enabled: bool,
-    #[schema(format = "date-time")]
-    created_at: String,
-}
-
-impl From<&Account> for UserItem {
-    fn from(account: &Account) -> Self {
-        Self {
-            username: account.username.to_string(),
-            roles: account.roles.iter().map(str::to_owned).collect(),
-            enabled: account.enabled,
-            created_at: account.created_at.to_string(),
-        }
-    }
-}
-
 async fn list(app: &App, _exchange: &mut Exchange, _input: Input) -> Reply {
     let accounts = app.identity.list_users().await?;
     json(StatusCode::OK, &UserList { users: accounts.iter().map(UserItem::from).collect() })
 }
 
+/// What is wrong with `input`: by the schema, and in the texts that can be judged all the same.
+async fn faults(app: &App, input: Input, username: Option<&str>) -> Reply {
+    let more = app.identity.faults(username, input.text("password")).await?;
+    Err(Problem::faulty(input.faults.into_iter().chain(more).collect()).into())
+}
+
 async fn create(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
+    if !input.faults.is_empty() {
+        let username = input.text("username").map(str::to_owned);
+        return faults(app, input, username.as_deref()).await;
+    }
     let request: CreateRequest = input.parse()?;
     let roles = roles(&request.roles);
     let (username, password) = (&request.username, &request.password);
@@ -156,10 +148,13 @@ async fn create(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
 }
 
 async fn update(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
-    let request: UpdateRequest = input.parse()?;
     let unknown = || Problem::new(&types::NOT_FOUND).detail("there is no such account");
     let username = exchange.param("username").unwrap_or_default();
     let username = Username::parse(username).map_err(|_| unknown())?;
+    if !input.faults.is_empty() {
+        return faults(app, input, Some(username.as_str())).await;
+    }
+    let request: UpdateRequest = input.parse()?;
     let change = UserChange {
         roles: request.roles.as_deref().map(roles),
         enabled: request.enabled,

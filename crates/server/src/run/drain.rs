@@ -1,11 +1,12 @@
 use std::{convert::Infallible, time::Duration};
 
+use gabion_errors::error_chain;
 use gabion_lifecycle::{Inherited, Outcome, Signal, Signals};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
 
 use super::prepare::{Prepared, text};
-use crate::{config::ConfigError, restart::chain, watch_file::FileWatch};
+use crate::{audit::Actor, config::ConfigError, data_dir::DataLock, watch_file::FileWatch};
 
 impl Prepared {
     /// Waits for the predecessor to go, takes what it left, and then does nothing for ever.
@@ -14,17 +15,32 @@ impl Prepared {
         if let Some(predecessor) = predecessor {
             predecessor.predecessor_gone().await;
             drop(predecessor);
+            // It ended with the lock; whoever has that now works on the same data, so it stays shared.
+            lock = Some(self.lock().await);
             // What it ended or changed last must be known before its absence is relied on.
             while let Err(error) = self.app.identity.restore().await {
                 error!(%error, "cannot learn what the predecessor changed; trying again");
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
-            lock = self.data_dir.lock().ok();
             self.app.restarter.set_predecessor(false);
         }
         let never = std::future::pending().await;
         drop(lock);
         never
+    }
+
+    /// The lock of the data folder, as soon as nobody else has it.
+    async fn lock(&self) -> DataLock {
+        loop {
+            match self.data_dir.lock() {
+                Ok(lock) => return lock,
+                Err(error) => {
+                    let reason = error_chain(&error);
+                    error!(reason, "cannot lock the data folder; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
     }
 
     /// Follows signals and the configuration file until the drain is over.
@@ -67,7 +83,7 @@ impl Prepared {
                         let notice = self.app.settings.load().lifecycle.notice();
                         self.drain.begin_with_notice(notice);
                     }
-                    Signal::Reload => self.reload("SIGHUP").await,
+                    Signal::Reload => self.reload("signal").await,
                     _ => return Outcome::Cut { connections: self.drain.open() },
                 },
                 () = changed => self.reload_if_changed(&mut seen).await,
@@ -84,13 +100,16 @@ impl Prepared {
     }
 
     async fn reload(&self, author: &str) {
-        if let Err(error) = self.app.config.reload(author).await {
+        if let Err(error) = self.app.reload(&Actor::named(author)).await {
             if let ConfigError::Findings(findings) = &error {
                 for finding in findings {
                     error!(%finding, "the configuration has a mistake");
                 }
             }
-            error!(reason = chain(error), "nothing has changed; the last good configuration stays");
+            error!(
+                reason = error_chain(&error),
+                "nothing has changed; the last good configuration stays"
+            );
         }
     }
 

@@ -1,11 +1,11 @@
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use gabion_auth::{Identity, KeyRing};
 use gabion_clock::{Clock, SystemClock};
-use gabion_config::Secret;
+use gabion_config::{Secret, TomlSource};
 use gabion_lifecycle::{Drain, Handover, Inherited, Notifier, Readiness};
 use gabion_limits::{
     ConnectionTable,
@@ -14,6 +14,7 @@ use gabion_limits::{
 };
 use gabion_monitor::Resources;
 use gabion_sql::Sql;
+use tokio::sync::Semaphore;
 
 use super::{RunError, Start, failed, listeners::Listeners, refused};
 use crate::{
@@ -23,7 +24,7 @@ use crate::{
     backups::BackupKeeper,
     bootstrap::first_account,
     caches::Caches,
-    config::{ConfigError, ConfigKeeper},
+    config::{ConfigKeeper, in_effect},
     data_dir::{DataDir, DataLock},
     listen::Sweeper,
     log_queue::LogWriter,
@@ -35,6 +36,8 @@ use crate::{
 
 /// Requests in flight at once; beyond it the least important wait for another try.
 const IN_FLIGHT: u32 = 1024;
+/// Those who follow the events at once: each costs a status document a second.
+const FOLLOWERS: usize = 64;
 /// Rate limit states: 4 MiB.
 const RATE_KEYS: usize = 100_000;
 
@@ -64,14 +67,14 @@ pub(super) async fn prepare(
     let begun = clock.now();
     let file = start.sources.file.clone();
     let seen = text(file.as_deref());
-    // Once without the history, to learn where the history is.
-    let loaded = start.sources.load().map_err(ConfigError::Findings)?;
-    let data_dir = DataDir::at(&loaded.settings.server.data_dir);
-    data_dir.create().map_err(failed)?;
+    let data_dir = start.sources.data_dir();
+    // Mistakes are told before anything is made.
+    in_effect(&start.sources, &data_dir.config())?;
+    data_dir.create()?;
     let lock = match &inherited {
         // The predecessor has it; this process gets it when that one is gone.
         Some(_) => None,
-        None => Some(data_dir.lock().map_err(failed)?),
+        None => Some(data_dir.lock()?),
     };
     let config = Arc::new(ConfigKeeper::open(start.sources.clone(), &data_dir.config(), clock)?);
     let live = Arc::clone(config.live());
@@ -110,6 +113,7 @@ pub(super) async fn prepare(
     let backups = data_dir.backups(&settings.backup.dir);
     let backups = BackupKeeper::new(backups, sql.clone(), Arc::clone(&config), clock);
     let admission = Admission::new(Fixed(IN_FLIGHT), settings.limits.admission.mode);
+    let authenticator = Arc::new(identity.authenticator(accounts.clone()));
     let app = Arc::new_cyclic(|own| App {
         clock,
         begun,
@@ -118,6 +122,8 @@ pub(super) async fn prepare(
         identity,
         keys,
         accounts,
+        authenticator,
+        followers: Arc::new(Semaphore::new(FOLLOWERS)),
         admission: Arc::new(admission),
         rates: Arc::new(MemoryRateStore::with_capacity(RATE_KEYS)),
         connections: Arc::new(ConnectionTable::new(&settings.limits.connections)),
@@ -129,7 +135,6 @@ pub(super) async fn prepare(
         caches: Caches::new(&settings.cache),
         pages: Pages::default(),
         audit,
-        dispatcher: OnceLock::new(),
         own: own.clone(),
     });
     let print_ready = start.print_ready;
@@ -152,5 +157,5 @@ pub(super) async fn prepare(
 
 /// What `file` says now.
 pub(super) fn text(file: Option<&Path>) -> Option<String> {
-    std::fs::read_to_string(file?).ok()
+    TomlSource::read(file?).ok().map(|file| file.text().to_owned())
 }

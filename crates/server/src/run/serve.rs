@@ -2,13 +2,16 @@ use std::{net::SocketAddr, sync::Arc};
 
 use gabion_auth::Username;
 use gabion_lifecycle::{Acceptor, Inherited, Signals, State};
-use gabion_limits::HostRule;
+use gabion_limits::{
+    HostRule,
+    admission::{Admission, AdmissionMode, Fixed},
+};
 use gabion_tower::guards::AuthenticateGuard;
 use tracing::{info, warn};
 
 use super::{RunError, failed, listeners::Listeners, prepare::Prepared, refused};
 use crate::{
-    app::{App, Dispatch},
+    app::App,
     control::ControlSocket,
     guards::LocalGuard,
     listen::{Entrance, serve},
@@ -16,6 +19,9 @@ use crate::{
     settings::ServerSettings,
     stack::{Face, hosts, stack},
 };
+
+/// Local commands in flight at once.
+const LOCAL: u32 = 64;
 
 impl Prepared {
     /// Serves until the drain is over.
@@ -33,7 +39,7 @@ impl Prepared {
             drain: drain.clone(),
             settings: Arc::clone(&app.settings),
         };
-        let authenticator = Arc::new(app.identity.authenticator(app.accounts.clone()));
+        let authenticator = Arc::clone(&app.authenticator);
         app.restarter.on_sharing({
             let (app, authenticator) = (app.handle(), Arc::clone(&authenticator));
             move |shared| share(&app, &authenticator, shared)
@@ -44,19 +50,21 @@ impl Prepared {
             None => all.clone(),
             Some(_) => routes::public(&all),
         };
-        let face = || -> Result<_, RunError> {
+        let face = |name| -> Result<_, RunError> {
             let hosts = hosts(&settings).map_err(refused)?;
-            Ok(Face { authenticate: AuthenticateGuard::new(Arc::clone(&authenticator)), hosts })
+            let authenticate = AuthenticateGuard::new(Arc::clone(&authenticator));
+            Ok(Face { name, authenticate, admission: Arc::clone(&app.admission), hosts })
         };
-        let front = Arc::new(stack(app, &public, face()?).map_err(failed)?);
+        let front = Arc::new(stack(app, &public, face("main")?).map_err(failed)?);
         let admin = match &listeners.admin {
-            Some(_) => Some(Arc::new(stack(app, &all, face()?).map_err(failed)?)),
+            Some(_) => Some(Arc::new(stack(app, &all, face("admin")?).map_err(failed)?)),
             None => None,
         };
-        let dispatcher: Arc<dyn Dispatch> = front.clone();
-        let _ = app.dispatcher.set(dispatcher);
         let local = Username::parse("local").map_err(failed)?;
-        let local = Face { authenticate: LocalGuard::new(local), hosts: HostRule::default() };
+        let authenticate = LocalGuard::new(local);
+        // Places of their own: an operator gets through when everybody else is refused.
+        let admission = Arc::new(Admission::new(Fixed(LOCAL), AdmissionMode::Enforce));
+        let local = Face { name: "local", authenticate, admission, hosts: HostRule::default() };
         let local = Arc::new(stack(app, &all, local).map_err(failed)?);
 
         app.restarter.hold(listeners.copies().map_err(failed)?);

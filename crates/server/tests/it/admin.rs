@@ -4,8 +4,14 @@ mod backups;
 mod commands;
 mod config;
 
-use std::{collections::BTreeSet, net::TcpListener};
+use std::{
+    collections::BTreeSet,
+    io::{Read, Write},
+    net::TcpListener,
+    os::unix::net::UnixStream,
+};
 
+use rustix::process::Signal;
 use serde_json::json;
 
 use crate::{
@@ -111,7 +117,7 @@ fn the_metrics_have_closed_labels_and_never_what_a_client_sent() {
             assert!(paths.contains_key(route) || route == "unmatched", "{series}");
         }
         if let Some(method) = label(series, "http_request_method") {
-            assert!(["GET", "POST", "PATCH", "DELETE"].contains(&method), "{series}");
+            assert!(["GET", "POST", "PATCH", "DELETE", "_OTHER"].contains(&method), "{series}");
         }
     }
     let named: BTreeSet<&str> = metrics
@@ -201,6 +207,61 @@ fn events_end_when_the_role_does_not_allow_them_and_never_before() {
 }
 
 #[test]
+fn events_end_with_what_allowed_them() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    type End = fn(&Server, &str, &str);
+    let ends: [(&str, End); 3] = [
+        ("logged-out", |server, _, token| {
+            server.send(&Request::post("/api/auth/logout").bearer(token)).expect(204);
+        }),
+        ("disabled", |server, admin, _| {
+            let change = Request::new("PATCH", "/api/admin/users/disabled").bearer(admin);
+            server.send(&change.json(&json!({"enabled": false}))).expect(200);
+        }),
+        ("demoted", |server, admin, _| {
+            let change = Request::new("PATCH", "/api/admin/users/demoted").bearer(admin);
+            server.send(&change.json(&json!({"roles": ["user"]}))).expect(200);
+        }),
+    ];
+    for (name, end) in ends {
+        let token = server.add(&admin, name, &["monitor"]).access;
+        let mut client = server.client();
+        client.raw(&Request::get("/api/admin/events").bearer(&token).bytes());
+        client.read_head().expect("a head").expect(200);
+        client.read_chunk().expect("an event");
+        end(&server, &admin, &token);
+        until(&format!("the events of {name} end"), || {
+            client.read_chunk().map_or(true, |chunk| chunk.is_empty()).then_some(())
+        });
+    }
+}
+
+#[test]
+fn no_more_than_a_few_follow_the_events() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    let request = Request::get("/api/admin/events").bearer(&admin);
+    let followers: Vec<_> = (0..64)
+        .map(|_| {
+            let mut client = server.client();
+            client.raw(&request.bytes());
+            client.read_head().expect("a head").expect(200);
+            client
+        })
+        .collect();
+    server.send(&request).problem("overloaded");
+    drop(followers);
+    until("there is room again", || {
+        let mut client = server.client();
+        client.raw(&request.bytes());
+        (client.read_head().expect("a head").status == 200).then_some(())
+    });
+}
+
+#[test]
 fn pages_work_without_anything_from_elsewhere() {
     let home = Home::new();
     let server = home.start(&[]);
@@ -236,6 +297,101 @@ fn administration_moves_to_its_own_address() {
     assert!(server.accepts(&admin));
     // The guards are the same there.
     Client::connect(free).send(&Request::get("/api/metrics")).problem("unauthenticated");
+}
+
+#[test]
+fn the_items_of_a_batch_go_where_the_batch_came_to() {
+    let free = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    let home = Home::new();
+    let server = home.start(&[&format!("server.admin_listen={free}")]);
+    let admin = server.admin();
+    let item = json!({"id": "1", "method": "GET", "path": "/api/admin/status"});
+    let batch = Request::post("/api/batch").bearer(&admin).json(&json!({"requests": [item]}));
+    let status = |answer: serde_json::Value| answer["responses"][0]["status"].clone();
+    let there = Client::connect(free).send(&batch).expect(200).json();
+    assert_eq!(status(there), 200);
+    assert_eq!(status(server.send(&batch).expect(200).json()), 404);
+
+    // Who may open the control socket needs no token there, nor do the items.
+    let mut local = UnixStream::connect(home.data("control.sock")).expect("the socket");
+    let batch = Request::post("/api/batch").header("Connection", "close");
+    local.write_all(&batch.json(&json!({"requests": [item]})).bytes()).expect("it is taken");
+    let mut answer = String::new();
+    local.read_to_string(&mut answer).expect("an answer");
+    let (_, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert_eq!(status(serde_json::from_str(body).expect("JSON")), 200, "{answer}");
+}
+
+#[test]
+fn a_budget_is_told_by_the_numbers_that_its_ratio_is_of() {
+    let home = Home::new();
+    let server = home.start(&["demo.enabled=true"]);
+    let admin = server.admin();
+    // Work that comes in bursts, so that a moment and the last second differ.
+    for _ in 0..20 {
+        server.get("/api/demo/work?cpu_us=30000&io_ms=70", &admin).expect(200);
+        let status = server.status(&admin);
+        let cpu = &status["budgets"][1];
+        let number = |name: &str| -> f64 {
+            let text = cpu[name].as_str().and_then(|text| text.split(' ').next());
+            text.and_then(|text| text.parse().ok()).expect("a number")
+        };
+        let told = cpu["used_ratio"].as_f64().expect("a ratio");
+        assert!((number("used") / number("limit") - told).abs() < 0.002, "{cpu}");
+    }
+}
+
+#[test]
+fn the_status_tells_what_is_admitted_of_each_class() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let status = server.status(&server.admin());
+    let all = json!({"critical": 1.0, "user": 1.0, "degraded": 1.0, "batch": 1.0});
+    assert_eq!(status["admission"]["fractions"], all);
+}
+
+#[test]
+fn the_audit_tells_who_did_what_to_the_server() {
+    let home = Home::new();
+    let file = home.write("gabion.toml", "# the first version\n");
+    let server = home.start_as(&["serve", "--print-ready", "--config", &file], &[]);
+    let admin = server.admin();
+    let post = |path: &str| server.send(&Request::post(path).bearer(&admin));
+    let told = |action: &str, outcome: &str, by: &str| {
+        let quoted = |text: &str| format!("\"{text}\"");
+        let parts = [quoted(action), quoted(outcome), quoted(by), "gabion::audit".to_owned()];
+        server.wait_for_log(&parts.each_ref().map(String::as_str));
+    };
+    post("/api/admin/config/reload").expect(200);
+    told("config.reload", "success", "by admin");
+    post("/api/admin/config/rollback").expect(404);
+    told("config.rollback", "not-found", "by admin");
+    post("/api/admin/backups").expect(201);
+    told("backup.create", "success", "by admin");
+    home.run(&["backup", "create"]).good();
+    told("backup.create", "success", "by local");
+    server.signal(Signal::HUP);
+    told("config.reload", "success", "by signal");
+    home.write("gabion.toml", "[limits.size]\njson_body = \"x\"\n");
+    told("config.reload", "invalid-body", "by file");
+    post("/api/restart").problem("invalid-body");
+    told("restart", "invalid-body", "by admin");
+    home.write("gabion.toml", "# the second version\n");
+    told("config.reload", "success", "by file");
+    home.run(&["restart"]).good();
+    told("restart", "success", "by local");
+}
+
+#[test]
+fn a_wrong_method_is_counted_under_the_path_it_met() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    server.send(&Request::new("DELETE", "/api/admin/users/raw-name")).problem("method-not-allowed");
+    let metrics = server.metrics(&admin);
+    let line = "http_server_request_duration_seconds_count{http_request_method=\"_OTHER\",\
+                http_route=\"/api/admin/users/{username}\",http_response_status_code=\"405\"} 1";
+    assert!(metrics.lines().any(|own| own == line), "{metrics}");
 }
 
 #[test]
@@ -314,7 +470,8 @@ fn demo_work_takes_its_parameters_once_and_in_range() {
     let server = home.start(&["demo.enabled=true"]);
     let admin = server.admin();
     for class in ["critical", "user", "degraded", "batch"] {
-        server.get(&format!("/api/demo/work?class={class}"), &admin).expect(200);
+        let told = server.get(&format!("/api/demo/work?class={class}"), &admin).expect(200);
+        assert_eq!(told.body.len(), 64);
     }
     for query in ["class=vip", "class=", "class=user&class=batch", "cpu_us=x", "io_ms=60001"] {
         let told = server.get(&format!("/api/demo/work?{query}"), &admin);

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Request, StatusCode,
-    client::conn::http2::{SendRequest, handshake},
+    client::conn::http2::{Builder, SendRequest, handshake},
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustix::process::Signal;
@@ -130,5 +130,28 @@ fn a_head_that_is_too_large_is_a_problem() {
         assert_eq!(problem["code"], "header-too-large");
         // The connection is none the worse for it.
         assert_eq!(send(&mut sender, get("/livez", "")).await.0, StatusCode::OK);
+    });
+}
+
+#[test]
+fn a_client_that_takes_no_answers_holds_no_places_and_is_ended() {
+    let home = Home::new();
+    let server = home.start(&["limits.time.write_stall=2s"]);
+    let admin = server.admin();
+    run(async {
+        let stream = TcpStream::connect(server.address()).await.expect("a connection");
+        let mut builder = Builder::new(TokioExecutor::new());
+        let shaken = builder.initial_stream_window_size(0).handshake(TokioIo::new(stream)).await;
+        let (mut sender, connection) = shaken.expect("it speaks HTTP/2");
+        let connection = tokio::spawn(connection);
+        let mut untaken = Vec::new();
+        for _ in 0..50 {
+            let answer = sender.send_request(get("/api/auth/verify", &admin)).await;
+            untaken.push(answer.expect("a head"));
+        }
+        // The work is done: only the one that asks is in flight.
+        assert_eq!(server.status(&admin)["admission"]["in_flight"], 1);
+        let ended = connection.await.expect("it ends");
+        assert!(ended.is_err(), "{ended:?}");
     });
 }

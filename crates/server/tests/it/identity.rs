@@ -47,7 +47,9 @@ fn reuse_of_a_refresh_token_ends_its_session_and_no_other() {
     server.refresh(&first.refresh).problem("unauthenticated");
     assert!(!server.accepts(&first.access));
     assert!(!server.accepts(&second.access));
-    server.refresh(&second.refresh).problem("unauthenticated");
+    let told = server.refresh(&second.refresh).problem("unauthenticated");
+    let detail = told["detail"].as_str().unwrap_or_default();
+    assert!(detail.contains("refresh token") && !detail.contains("access token"), "{told}");
     assert!(server.accepts(&other.access));
 }
 
@@ -136,6 +138,48 @@ fn a_disabled_account_is_refused_with_its_old_tokens() {
     // Its sessions have ended for good.
     client.send(&verify).problem("unauthenticated");
     server.login("ann", PASSWORD);
+}
+
+#[test]
+fn the_last_administrator_cannot_lock_itself_out() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    server.add(&admin, "ann", &["user"]);
+    for body in [
+        json!({"enabled": false}),
+        json!({"roles": ["user"]}),
+        json!({"roles": [], "password": OTHER}),
+    ] {
+        let told = patch(&server, &admin, "admin", &body).problem("conflict");
+        let detail = told["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains("make another account an administrator first"), "{told}");
+        assert!(server.accepts(&admin), "{body} ended a session");
+    }
+    patch(&server, &admin, "admin", &json!({"roles": ["admin", "user"]})).expect(200);
+    patch(&server, &admin, "ann", &json!({"enabled": false, "roles": ["admin"]})).expect(200);
+    // One that is disabled is of no help.
+    patch(&server, &admin, "admin", &json!({"enabled": false})).problem("conflict");
+    patch(&server, &admin, "ann", &json!({"enabled": true})).expect(200);
+    patch(&server, &admin, "admin", &json!({"enabled": false})).expect(200);
+    let ann = server.login("ann", PASSWORD).access;
+    patch(&server, &ann, "ann", &json!({"roles": ["user"]})).problem("conflict");
+}
+
+#[test]
+fn the_names_under_which_the_server_acts_cannot_be_taken() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    for name in ["local", "LOCAL", "start", "signal", "file"] {
+        let body = json!({"username": name, "password": PASSWORD, "roles": ["user"]});
+        let told = server.post("/api/admin/users", &admin, &body);
+        assert_eq!(told.faults(), ["/username reserved"], "{name}");
+        let body = json!({"username": name, "password": PASSWORD});
+        let told = server.post("/api/admin/users", &admin, &body);
+        assert_eq!(told.faults(), ["/roles missing", "/username reserved"], "{name}");
+    }
+    server.add(&admin, "locals", &["user"]);
 }
 
 #[test]

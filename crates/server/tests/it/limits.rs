@@ -22,7 +22,8 @@ fn a_burst_beyond_the_quota_is_refused_with_the_time_to_wait() {
         assert!(standing.starts_with(&format!("\"address\";r={left};t=")), "{standing}");
     }
     let refused = client.send(&request);
-    refused.problem("rate-limited");
+    let told = refused.problem("rate-limited");
+    assert_eq!(told["detail"], "this address has used up its quota of requests");
     refused.has_usual_headers();
     assert_eq!(refused.limits(), ["address"]);
     assert_eq!(refused.header("retry-after"), Some("1"));
@@ -43,7 +44,8 @@ fn logins_and_refreshes_have_a_limit_of_their_own() {
     server.try_login("admin", "wrong").problem("invalid-credentials");
     server.refresh("none").problem("unauthenticated");
     let refused = server.try_login("admin", PASSWORD);
-    refused.problem("rate-limited");
+    let told = refused.problem("rate-limited");
+    assert_eq!(told["detail"], "this address has used up its quota of logins and refreshes");
     assert_eq!(refused.limits(), ["address", "login"]);
     server.refresh("none").problem("rate-limited");
     assert!(server.accepts(&token));
@@ -59,7 +61,8 @@ fn a_caller_has_a_quota_of_its_own() {
         let response = server.get("/api/auth/verify", &ann).expect(200);
         assert_eq!(response.limits(), ["address", "caller"]);
     }
-    server.get("/api/auth/verify", &ann).problem("rate-limited");
+    let told = server.get("/api/auth/verify", &ann).problem("rate-limited");
+    assert_eq!(told["detail"], "this account has used up its quota of requests");
     // Another session is the same caller; another caller is not.
     let again = server.login("ann", PASSWORD).access;
     server.get("/api/auth/verify", &again).problem("rate-limited");

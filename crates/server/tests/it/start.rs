@@ -196,6 +196,7 @@ fn a_database_of_a_newer_version_is_refused_and_kept() {
 fn a_file_that_is_no_database_is_refused_and_kept() {
     let home = Home::new();
     fs::create_dir(home.path("data")).expect("a folder");
+    fs::set_permissions(home.path("data"), Permissions::from_mode(0o700)).expect("a mode");
     let text = "not a database, but long enough to be asked. ".repeat(200);
     fs::write(home.data("gabion.sqlite3"), &text).expect("a file");
     has(&refused_in_a_line(&home, &[], 1), &["gabion.sqlite3", "not an SQLite database"]);
@@ -443,4 +444,140 @@ fn what_is_unwise_has_one_warning_at_the_start() {
         assert_eq!(lines.len(), 1, "{log}");
         assert!(lines[0].contains("WARN") && lines[0].contains("reason"), "{}", lines[0]);
     }
+}
+
+fn mode(path: &std::path::Path) -> u32 {
+    fs::metadata(path).unwrap_or_else(|error| panic!("{error}: {path:?}")).permissions().mode()
+}
+
+#[test]
+fn a_data_folder_that_is_made_is_private() {
+    let home = Home::new();
+    let _server = home.start(&[]);
+    assert_eq!(mode(&home.path("data")) & 0o7777, 0o700);
+}
+
+#[test]
+fn an_existing_data_folder_keeps_its_mode_and_what_is_in_it_is_private() {
+    let home = Home::new();
+    fs::create_dir(home.path("data")).expect("a folder");
+    fs::set_permissions(home.path("data"), Permissions::from_mode(0o755)).expect("a mode");
+    let server = home.start(&[]);
+    home.run(&["backup", "create"]).good();
+    assert_eq!(mode(&home.path("data")) & 0o7777, 0o755);
+    let entries = fs::read_dir(home.path("data")).expect("a folder").flatten();
+    let open: Vec<_> =
+        entries.map(|entry| entry.path()).filter(|path| mode(path) & 0o077 != 0).collect();
+    assert!(open.is_empty(), "{open:?}");
+    assert!(home.data("control.sock").exists());
+    drop(server);
+}
+
+#[test]
+fn a_data_folder_that_others_can_write_to_is_refused_and_left_as_it_is() {
+    let home = Home::new();
+    let folder = home.path("data");
+    fs::create_dir(&folder).expect("a folder");
+    for wanted in [0o1777, 0o775, 0o702] {
+        fs::set_permissions(&folder, Permissions::from_mode(wanted)).expect("a mode");
+        let told = refused_in_a_line(&home, &[], 2);
+        let path = folder.display().to_string();
+        has(&told, &[&path, "others can write", "server.data_dir", "chmod 700"]);
+        let told = finish(home.command(&["user", "add", "ann"], &[]), crate::server::PASSWORD);
+        assert_eq!(told.code, Some(2), "{told:?}");
+        assert_eq!(mode(&folder) & 0o7777, wanted);
+        assert_eq!(fs::read_dir(&folder).expect("a folder").count(), 0);
+    }
+}
+
+#[test]
+fn commands_that_only_read_create_nothing() {
+    let (home, existing) = (Home::new(), Home::new());
+    fs::create_dir(existing.path("data")).expect("a folder");
+    fs::set_permissions(existing.path("data"), Permissions::from_mode(0o755)).expect("a mode");
+    for arguments in [
+        ["user", "list"].as_slice(),
+        &["config", "check"],
+        &["config", "show"],
+        &["config", "history"],
+        &["config", "rollback"],
+        &["key", "list"],
+        &["backup", "list"],
+        &["backup", "verify", "20200101T000000Z-0000"],
+        &["backup", "restore", "20200101T000000Z-0000"],
+        &["status"],
+        &["openapi"],
+    ] {
+        home.run(arguments);
+        assert!(!home.path("data").exists(), "{arguments:?} made the data folder");
+        existing.run(arguments);
+        let entries = fs::read_dir(existing.path("data")).expect("a folder");
+        assert_eq!(entries.count(), 0, "{arguments:?} put something into the data folder");
+        assert_eq!(mode(&existing.path("data")) & 0o7777, 0o755);
+    }
+    assert_eq!(home.run(&["user", "list", "--json"]).json(), serde_json::json!([]));
+}
+
+#[test]
+fn values_that_do_not_fit_each_other_are_told_with_all_other_mistakes() {
+    let home = Home::new();
+    let file = home.write(
+        "gabion.toml",
+        "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"10.0.0.0/99\", \"nonsense\"]\n\
+         allowed_hosts = [\"a b\"]\nadmin_listen = \"nowhere\"\n\
+         [auth.password]\nmin_length = 300\nblocklist_file = \"/none\"\n[cache]\nentries = -1\n",
+    );
+    let told = refused_as(&home, &["config", "check", "--config", &file], &[], 2);
+    let findings: Vec<&str> = told.lines().skip(1).collect();
+    for (part, place) in [
+        ("server.trusted_proxies = \"10.0.0.0/99\"", ":2:"),
+        ("server.trusted_proxies = \"nonsense\"", ":2:"),
+        ("server.allowed_hosts = \"a b\"", ":3:"),
+        ("server.admin_listen = \"nowhere\"", ":4:"),
+        ("auth.password.min_length = 300", ":6:"),
+        ("auth.password.blocklist_file = \"/none\"", ":7:"),
+        ("cache.entries = -1", ":9:"),
+    ] {
+        let found = findings.iter().find(|finding| finding.contains(part));
+        let found = found.unwrap_or_else(|| panic!("{part} is not in {told}"));
+        assert!(found.contains(place) && found.contains("accepts"), "{found}");
+    }
+    assert_eq!(findings.len(), 7, "{told}");
+}
+
+#[test]
+fn a_session_cannot_end_before_its_tokens() {
+    let home = Home::new();
+    let told = refused(&home, &["auth.refresh_ttl=2s"], 2);
+    has(&told, &["auth.refresh_ttl", "auth.access_ttl", "3600s"]);
+    let told = refused(&home, &["auth.access_ttl=40d"], 2);
+    has(&told, &["auth.access_ttl", "auth.refresh_ttl"]);
+}
+
+#[test]
+fn the_two_addresses_must_differ() {
+    let home = Home::new();
+    for (listen, admin) in [
+        ("127.0.0.1:18080", "127.0.0.1:18080"),
+        ("0.0.0.0:18080", "127.0.0.1:18080"),
+        ("[::1]:18080", "[::]:18080"),
+    ] {
+        let sets = [format!("server.listen={listen}"), format!("server.admin_listen={admin}")];
+        let told = refused(&home, &[&sets[0], &sets[1]], 2);
+        has(&told, &["server.admin_listen", admin, "server.listen", "accepts"]);
+    }
+    home.start(&["server.admin_listen=127.0.0.1:0"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_without_a_line() {
+    let home = Home::new();
+    let told = refused_as(&home, &["serve", "--config", "missing.toml"], &[], 2);
+    has(&told, &["missing.toml: cannot be read"]);
+}
+
+#[test]
+fn variables_that_are_no_keys_are_listed_by_help() {
+    let told = finish(Home::new().bare(&["--help"]), "").good();
+    has(&told, &["GABION_CONFIG", "GABION_HANDOVER", "NOTIFY_SOCKET"]);
 }

@@ -255,6 +255,24 @@ fn bodies_of_another_type_are_refused() {
 }
 
 #[test]
+fn a_body_that_nobody_reads_is_of_no_other_type_either() {
+    let world = World::new();
+    for row in ROWS.iter().filter(|row| row.body == Body::None) {
+        let text = row.request().header("Content-Type", "text/plain");
+        let refused = world.send(row, &world.allowed(row, text.clone().body("hi")));
+        refused.problem("unsupported-media-type");
+        let chunked = world.allowed(row, text).header("Transfer-Encoding", "chunked").head();
+        let mut client = world.client();
+        client.raw(&[chunked, b"2\r\nhi\r\n0\r\n\r\n".to_vec()].concat());
+        client.read(false).expect("an answer").problem("unsupported-media-type");
+    }
+    let verify = Request::get("/api/auth/verify").bearer(&world.user);
+    world.server.send(&verify.clone().json(&json!({}))).expect(200);
+    // A type of nothing is no body.
+    world.server.send(&verify.header("Content-Type", "text/plain")).expect(200);
+}
+
+#[test]
 fn bodies_that_are_too_large_are_refused() {
     let world = World::with(&["limits.size.json_body=1KiB", "limits.size.body=64KiB"]);
     for row in &ROWS {
@@ -339,6 +357,33 @@ fn faults_beyond_the_schema_are_told_as_well() {
         .server
         .send(&Request::new("PATCH", "/api/admin/users/walker").bearer(&world.admin).json(&body));
     assert!(told.faults().iter().all(|fault| fault.starts_with("/password ")));
+}
+
+#[test]
+fn faults_by_the_schema_hide_no_others() {
+    let world = World::new();
+    let (server, admin) = (&world.server, &world.admin);
+    let body = json!({"username": "Bob!", "password": "password", "roles": ["zz"], "x": 1});
+    let told = server.post("/api/admin/users", admin, &body);
+    let places = |told: &Response| -> BTreeSet<String> {
+        let faults = told.faults().into_iter();
+        faults.filter_map(|fault| Some(fault.split(' ').next()?.to_owned())).collect()
+    };
+    let wanted = ["/password", "/roles/0", "/username", "/x"].map(str::to_owned);
+    assert_eq!(places(&told), BTreeSet::from(wanted));
+    let body = json!({"password": "password", "roles": ["zz"]});
+    let request = Request::new("PATCH", "/api/admin/users/walker").bearer(admin).json(&body);
+    let wanted = ["/password", "/roles/0"].map(str::to_owned);
+    assert_eq!(places(&server.send(&request)), BTreeSet::from(wanted));
+}
+
+#[test]
+fn a_password_that_breaks_the_policy_is_told_as_that() {
+    let world = World::new();
+    let body = json!({"username": "bob", "password": "password", "roles": ["user"]});
+    let told = world.server.post("/api/admin/users", &world.admin, &body).problem("invalid-body");
+    let detail = told["detail"].as_str().unwrap_or_default();
+    assert!(detail.starts_with("the body has ") && detail.contains("fault"), "{told}");
 }
 
 #[test]
@@ -513,4 +558,46 @@ fn a_batch_of_more_than_a_hundred_is_refused() {
     let body = json!({"requests": vec![item; 101]});
     let response = world.server.post("/api/batch", &world.user, &body);
     assert_eq!(response.faults(), ["/requests length"]);
+}
+
+#[test]
+fn the_bodies_of_a_batch_are_bounded_together_and_small_ones_still_fit() {
+    let world = World::new();
+    let whole = world.server.send(&Request::get("/api/openapi.json")).expect(200);
+    let item = |id: usize, path: &str| json!({"id": id.to_string(), "method": "GET", "path": path});
+    let mut requests: Vec<Value> = (0..99).map(|id| item(id, "/api/openapi.json")).collect();
+    requests.push(item(99, "/livez"));
+    let answer = world.server.post("/api/batch", &world.user, &json!({"requests": requests}));
+    let answer = answer.expect(200);
+    assert!(answer.body.len() < 5 * 1024 * 1024, "{} bytes", answer.body.len());
+    let answer = answer.json();
+    let responses = answer["responses"].as_array().expect("responses");
+    let fit = 4 * 1024 * 1024 / whole.body.len();
+    let whole = whole.json();
+    assert!(fit < 99, "the document is too small for this test");
+    for (at, response) in responses[..99].iter().enumerate() {
+        assert_eq!(response["id"], at.to_string());
+        if at < fit {
+            assert_eq!((&response["status"], &response["body"]), (&json!(200), &whole));
+        } else {
+            assert_eq!(response["status"], 503, "{at}");
+            assert_eq!(response["body"]["code"], "overloaded", "{at}");
+            let detail = response["body"]["detail"].as_str().unwrap_or_default();
+            assert!(detail.contains("4 MiB") && detail.contains("carried out"), "{detail}");
+            assert!(response["body"]["retry_after"].is_u64(), "{response}");
+        }
+    }
+    assert_eq!((&responses[99]["status"], &responses[99]["body"]), (&json!(200), &json!("ok")));
+}
+
+#[test]
+fn a_batch_of_long_answers_costs_little_memory() {
+    let world = World::new();
+    let item = json!({"id": "1", "method": "GET", "path": "/api/openapi.json"});
+    let body = json!({"requests": vec![item; 100]});
+    world.server.get("/api/openapi.json", &world.user).expect(200);
+    let before = world.server.peak();
+    world.server.post("/api/batch", &world.user, &body).expect(200);
+    let grown = world.server.peak() - before;
+    assert!(grown < 48 * 1024 * 1024, "{grown} bytes more");
 }

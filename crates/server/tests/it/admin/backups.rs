@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::{
     client::Request,
-    server::{Home, PASSWORD, Server},
+    server::{Home, PASSWORD, Server, finish},
 };
 
 fn create(server: &Server, admin: &str) -> String {
@@ -49,6 +49,20 @@ fn backups_are_made_listed_verified_and_kept_in_number() {
     }
     let metrics = server.metrics(&admin);
     assert!(metrics.contains("gabion_backup_verified_age_seconds"), "{metrics}");
+}
+
+#[test]
+fn a_disk_that_takes_no_backup_is_told_as_such() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    // Where the folder should be.
+    home.write("data/backups", "");
+    let told = server.send(&Request::post("/api/admin/backups").bearer(&admin));
+    told.problem("dependency-unavailable");
+    server.get("/api/admin/backups", &admin).problem("dependency-unavailable");
+    fs::remove_file(home.data("backups")).expect("a file");
+    create(&server, &admin);
 }
 
 #[test]
@@ -164,4 +178,101 @@ fn a_restore_under_a_running_server_says_what_to_do_first() {
     let refused = home.run(&["backup", "restore", &id]);
     assert_eq!(refused.code, Some(1), "{refused:?}");
     assert!(refused.stderr.contains("stop it, restore, and start it again"), "{refused:?}");
+}
+
+/// The value of `limits.size.json_body` that the next start would take.
+fn json_body(home: &Home) -> Value {
+    let shown = home.run(&["config", "show", "--json"]).json();
+    let mut entries = shown.as_array().expect("entries").iter();
+    let entry = entries.find(|entry| entry["key"] == "limits.size.json_body");
+    entry.expect("the key")["value"].clone()
+}
+
+fn size(size: &str) -> String {
+    format!("[limits.size]\njson_body = \"{size}\"\n")
+}
+
+#[test]
+fn a_restore_brings_the_configuration_back_and_tells_the_way_back() {
+    let home = Home::new();
+    home.write("gabion.toml", size("32KiB"));
+    let server = home.start(&[]);
+    let id = create(&server, &server.admin());
+    server.stop();
+    home.write("gabion.toml", size("16KiB"));
+    let told = home.run(&["backup", "restore", &id]).good();
+    assert!(told.contains("gabion config rollback"), "{told}");
+    assert_eq!(json_body(&home), "32KiB");
+    // As the running server tells it, and then without one.
+    let server = home.start(&[]);
+    assert_eq!(json_body(&home), "32KiB");
+    server.stop();
+    home.run(&["config", "rollback"]).good();
+    assert_eq!(json_body(&home), "16KiB");
+}
+
+#[test]
+fn a_restore_of_the_data_alone_leaves_the_configuration() {
+    let home = Home::new();
+    home.write("gabion.toml", size("32KiB"));
+    let server = home.start(&[]);
+    let admin = server.admin();
+    let id = create(&server, &admin);
+    server.add(&admin, "after", &["user"]);
+    server.stop();
+    home.write("gabion.toml", size("16KiB"));
+    let told = home.run(&["backup", "restore", &id, "--data-only", "--json"]).json();
+    assert_eq!(told["config"], Value::Null);
+    assert_eq!(json_body(&home), "16KiB");
+    home.start(&[]).try_login("after", PASSWORD).problem("invalid-credentials");
+}
+
+#[test]
+fn a_restore_of_the_same_configuration_pins_nothing() {
+    let home = Home::new();
+    home.write("gabion.toml", size("32KiB"));
+    let server = home.start(&[]);
+    let id = create(&server, &server.admin());
+    server.stop();
+    let told = home.run(&["backup", "restore", &id, "--json"]).json();
+    assert_eq!(told["config"], Value::Null);
+    let history = home.run(&["config", "history", "--json"]).json();
+    assert_eq!(history.as_array().map(Vec::len), Some(1), "{history}");
+}
+
+#[test]
+fn a_backup_whose_configuration_is_refused_today_is_not_restored_whole() {
+    let home = Home::new();
+    home.write("gabion.toml", "[auth.password]\nmin_length = 20\n");
+    let server = home.start(&[]);
+    let admin = server.admin();
+    let id = create(&server, &admin);
+    server.add(&admin, "after", &["user"]);
+    server.stop();
+    home.write("gabion.toml", "[auth.password]\nmin_length = 16\n");
+    // What the backup's file says does not fit the environment of today.
+    let restore = |arguments: &[&str]| {
+        let mut command = home.command(&[&["backup", "restore", &id], arguments].concat(), &[]);
+        command.env("GABION_AUTH__PASSWORD__MAX_LENGTH", "18");
+        finish(command, "")
+    };
+    let refused = restore(&[]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    for part in ["auth.password.min_length = 20", "--data-only"] {
+        assert!(refused.stderr.contains(part), "{refused:?}");
+    }
+    let server = home.start(&[]);
+    server.login("after", PASSWORD);
+    server.stop();
+    restore(&["--data-only"]).good();
+}
+
+#[test]
+fn a_backup_without_a_server_holds_the_configuration_in_effect() {
+    let home = Home::new();
+    home.write("gabion.toml", size("32KiB"));
+    let id = home.run(&["backup", "create", "--json"]).json();
+    let id = id["id"].as_str().expect("an id");
+    let kept = home.data("backups").join(id).join("config.toml");
+    assert_eq!(fs::read_to_string(kept).expect("the text"), size("32KiB"));
 }

@@ -47,7 +47,7 @@ fn commands_on_accounts_hold_at_once_in_the_running_server() {
 fn commands_on_accounts_work_without_a_server() {
     let home = Home::new();
     with_input(&home, &["user", "add", "ann"], PASSWORD).good();
-    with_input(&home, &["user", "add", "ben", "--role", "admin", "--role", "user"], PASSWORD)
+    with_input(&home, &["user", "add", "ben", "--role", "monitor", "--role", "user"], PASSWORD)
         .good();
     home.run(&["user", "disable", "ben"]).good();
     with_input(&home, &["user", "passwd", "ann"], OTHER).good();
@@ -56,12 +56,33 @@ fn commands_on_accounts_work_without_a_server() {
         listed,
         [
             ("ann".to_owned(), json!(["user"]), json!(true)),
-            ("ben".to_owned(), json!(["admin", "user"]), json!(false)),
+            ("ben".to_owned(), json!(["monitor", "user"]), json!(false)),
         ]
     );
     let server = home.start(&[]);
     server.login("ann", OTHER);
     server.try_login("ben", PASSWORD).problem("invalid-credentials");
+}
+
+#[test]
+fn commands_keep_an_administrator_and_the_names_of_the_server() {
+    let home = Home::new();
+    home.start(&[]).stop();
+    let refused = || {
+        let disable = home.run(&["user", "disable", "admin"]);
+        let add = with_input(&home, &["user", "add", "local"], PASSWORD);
+        for (told, why) in
+            [(&disable, "make another account an administrator first"), (&add, "the server itself")]
+        {
+            assert!(told.code.is_some_and(|code| code > 0), "{told:?}");
+            assert!(told.stderr.contains(why), "{told:?}");
+        }
+        [disable.code, add.code]
+    };
+    let offline = refused();
+    let _server = home.start(&[]);
+    assert_eq!(refused(), offline);
+    assert_eq!(users(&home), [("admin".to_owned(), json!(["admin"]), json!(true))]);
 }
 
 #[test]
@@ -233,7 +254,8 @@ fn an_applied_configuration_is_shown_without_a_server() {
     let entry = entries.find(|entry| entry["key"] == "limits.size.json_body").expect("the key");
     assert_eq!(entry["value"], "16KiB");
     let origin = entry["origin"].as_str().expect("an origin");
-    assert!(origin.contains("version 1"), "{origin}");
+    // The first is what held before, so that there is a way back to it.
+    assert!(origin.contains("version 2"), "{origin}");
 }
 
 #[test]
@@ -265,4 +287,161 @@ fn the_control_socket_goes_with_the_server_and_not_with_a_predecessor() {
     let home = Home::new();
     home.start(&[]).stop();
     assert!(!home.data("control.sock").exists());
+}
+
+/// A file that is no configuration any more: bad syntax, a wrong value, an unknown key.
+const BROKEN: &str = "[limits.size]\njson_body = \"x\"\nbodi = 1\n[server\n";
+
+#[test]
+fn a_mistake_in_the_file_keeps_no_command_from_the_running_server() {
+    let home = Home::new();
+    let file = home.write("gabion.toml", "[limits.size]\njson_body = \"32KiB\"\n");
+    let server = home.start_as(&["serve", "--print-ready", "--config", &file], &[]);
+    let admin = server.admin();
+    let ann = server.add(&admin, "ann", &["user"]);
+    home.write("gabion.toml", "[limits.size]\njson_body = \"16KiB\"\n");
+    until("the file is taken", || (json_body(&server, &admin) == "16KiB").then_some(()));
+    home.write("gabion.toml", BROKEN);
+    server.wait_for_log(&["mistake", "json_body"]);
+
+    let run = |arguments: &[&str]| home.run(&[arguments, &["--config", &file]].concat());
+    assert!(run(&["status"]).good().contains("generation 1"));
+    run(&["user", "disable", "ann"]).good();
+    assert!(!server.accepts(&ann.access));
+    run(&["config", "history"]).good();
+    run(&["key", "list"]).good();
+    run(&["backup", "create"]).good();
+    let listed = run(&["backup", "list", "--json"]).json();
+    run(&["backup", "verify", listed[0]["id"].as_str().expect("an id")]).good();
+    // A restart would take the file, and says what is wrong with it.
+    let refused = run(&["restart"]);
+    assert_eq!(refused.code, Some(2), "{refused:?}");
+    assert!(refused.stderr.contains("limits.size.json_body"), "{refused:?}");
+    run(&["config", "rollback"]).good();
+    assert_eq!(json_body(&server, &admin), "32KiB");
+    let good = home.write("good.toml", "[limits.size]\njson_body = \"8KiB\"\n");
+    run(&["config", "apply", &good]).good();
+    assert_eq!(json_body(&server, &admin), "8KiB");
+    // What was applied holds across restarts and starts: the file has not changed since.
+    server.stop();
+    let server = home.start_as(&["serve", "--print-ready", "--config", &file], &[]);
+    assert_eq!(json_body(&server, &admin), "8KiB");
+    run(&["restart"]).good();
+    until("the second generation serves", || {
+        (server.status(&admin)["generation"] == 2).then_some(())
+    });
+    assert_eq!(json_body(&server, &admin), "8KiB");
+}
+
+#[test]
+fn without_a_server_a_mistake_in_the_file_is_told_and_can_be_taken_back() {
+    let home = Home::new();
+    let file = home.write("gabion.toml", "[limits.size]\njson_body = \"32KiB\"\n");
+    let serve = ["serve", "--print-ready", "--config", &file];
+    home.start_as(&serve, &[]).stop();
+    home.write("gabion.toml", BROKEN);
+    let run = |arguments: &[&str]| home.run(&[arguments, &["--config", &file]].concat());
+    for arguments in [["user", "list"], ["backup", "create"], ["config", "show"]] {
+        let told = run(&arguments);
+        assert_eq!(told.code, Some(2), "{told:?}");
+        assert!(told.stderr.contains("limits.size.json_body"), "{told:?}");
+    }
+    let told = run(&["config", "rollback", "--json"]).json();
+    assert_eq!(told["version"], 1);
+    run(&["user", "list"]).good();
+    let server = home.start_as(&serve, &[]);
+    assert_eq!(json_body(&server, &server.admin()), "32KiB");
+}
+
+#[test]
+fn an_applied_configuration_is_taken_back_without_a_server() {
+    let home = Home::new();
+    let new = home.write("new.toml", "[limits.size]\njson_body = \"16KiB\"\n");
+    let applied = home.run(&["config", "apply", &new, "--json"]).json();
+    assert_eq!(applied["changed"], json!(["limits.size.json_body"]));
+    assert_eq!(applied["needs_restart"], json!([]));
+    let back = home.run(&["config", "rollback", "--json"]).json();
+    assert_eq!(back["changed"], json!(["limits.size.json_body"]));
+    assert!(back["version"].as_u64() > applied["version"].as_u64(), "{back}");
+    let server = home.start(&[]);
+    assert_eq!(json_body(&server, &server.admin()), "64KiB");
+}
+
+#[test]
+fn an_unknown_version_is_refused_alike_with_and_without_a_server() {
+    let home = Home::new();
+    let new = home.write("new.toml", "[limits.size]\njson_body = \"16KiB\"\n");
+    home.run(&["config", "apply", &new]).good();
+    home.write("gabion.toml", "[limits.size]\njson_body = \"8KiB\"\n");
+    let history = || home.run(&["config", "history", "--json"]).json();
+    let before = history();
+    let offline = home.run(&["config", "rollback", "99"]);
+    assert_eq!(history(), before);
+    let _server = home.start(&[]);
+    let online = home.run(&["config", "rollback", "99"]);
+    assert_eq!(offline.code, Some(1), "{offline:?}");
+    assert_eq!((offline.code, offline.stderr), (online.code, online.stderr));
+}
+
+#[test]
+fn a_configuration_is_applied_under_the_lock_of_the_data() {
+    let home = Home::new();
+    let new = home.write("new.toml", "[limits.size]\njson_body = \"16KiB\"\n");
+    home.run(&["config", "apply", &new]).good();
+    let lock = std::fs::File::open(home.data("server.lock")).expect("the lock");
+    lock.lock().expect("it is free");
+    let told = home.run(&["config", "apply", &new]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.stderr.contains("another process works"), "{told:?}");
+}
+
+#[test]
+fn json_is_the_same_with_and_without_a_server() {
+    let home = Home::new();
+    let members = |value: &Value| -> Vec<String> {
+        value.as_object().into_iter().flat_map(|members| members.keys().cloned()).collect()
+    };
+    let ask = |name: &str| {
+        let add = with_input(&home, &["user", "add", name, "--json"], PASSWORD).json();
+        assert_eq!((&add["username"], &add["enabled"]), (&json!(name), &json!(true)));
+        let disabled = home.run(&["user", "disable", name, "--json"]).json();
+        assert_eq!(disabled["enabled"], json!(false));
+        let passwd = with_input(&home, &["user", "passwd", name, "--json"], OTHER).json();
+        let backup = home.run(&["backup", "create", "--json"]).json();
+        assert!(backup["created_at"].is_string(), "{backup}");
+        let list = home.run(&["user", "list", "--json"]).json();
+        let rollback = home.run(&["config", "rollback", "1", "--json"]).json();
+        [members(&add), members(&passwd), members(&backup), members(&list[0]), members(&rollback)]
+    };
+    home.start(&[]).stop();
+    let offline = ask("ann");
+    let _server = home.start(&[]);
+    assert_eq!(ask("ben"), offline);
+}
+
+#[test]
+fn a_missing_password_is_told_once() {
+    let home = Home::new();
+    let told = with_input(&home, &["user", "add", "ann"], "");
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert_eq!(told.stderr.lines().count(), 1, "{told:?}");
+}
+
+#[test]
+fn a_successor_goes_on_trying_for_the_lock_of_the_data() {
+    let home = Home::new();
+    let mut server = home.start(&[]);
+    let admin = server.admin();
+    // Another file in the place of the one that the server has locked.
+    std::fs::remove_file(home.data("server.lock")).expect("the lock");
+    let held = std::fs::File::create(home.data("server.lock")).expect("a file");
+    held.lock().expect("nobody else has it");
+    home.run(&["restart"]).good();
+    server.ended();
+    server.wait_for_log(&["ERROR", "cannot lock the data folder"]);
+    assert_ne!(server.status(&admin)["last_restart"]["outcome"], "completed");
+    drop(held);
+    until("the successor has the lock", || {
+        (server.status(&admin)["last_restart"]["outcome"] == "completed").then_some(())
+    });
 }

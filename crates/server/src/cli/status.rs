@@ -1,0 +1,42 @@
+use http::Method;
+use serde_json::Value;
+
+use super::{Context, Failure, output::say};
+
+pub(super) async fn status(context: &Context) -> Result<(), Failure> {
+    let answer = context.ask(Method::GET, "/api/admin/status", None).await?;
+    let status = answer.ok_or_else(|| context.not_running())?;
+    if context.json {
+        say(&format!("{status:#}"));
+        return Ok(());
+    }
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    say(&format!(
+        "{}, version {}, generation {}, up {} s",
+        text(&status["state"]),
+        text(&status["version"]),
+        status["generation"],
+        status["uptime_seconds"],
+    ));
+    for budget in status["budgets"].as_array().into_iter().flatten() {
+        let ratio = budget["used_ratio"].as_f64().unwrap_or_default() * 100.0;
+        let (used, limit) = (text(&budget["used"]), text(&budget["limit"]));
+        say(&format!("  {:<12} {ratio:>6.1} %   {used} of {limit}", text(&budget["budget"])));
+    }
+    let admission = &status["admission"];
+    say(&format!(
+        "admission {}: {} of {} in flight; {} connections",
+        text(&admission["mode"]),
+        admission["in_flight"],
+        admission["limit"],
+        status["limits"]["connections_open"],
+    ));
+    for alert in status["alerts"].as_array().into_iter().flatten() {
+        say(&format!("ALERT since {}: {}", text(&alert["since"]), text(&alert["message"])));
+    }
+    if let Some(last) = status["last_restart"].as_object() {
+        let part = |name: &str| last.get(name).map_or_else(String::new, text);
+        say(&format!("last restart {} {}: {}", part("at"), part("outcome"), part("detail")));
+    }
+    Ok(())
+}

@@ -1,0 +1,65 @@
+use std::{path::Path, time::Duration};
+
+use gabion_config::{Finding, HistoryError, Origin};
+use gabion_errors::{FieldError, Problem, ToProblem, types};
+
+/// A configuration was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// It has mistakes; nothing has changed.
+    #[error("the configuration has {}", mistakes(.0))]
+    Findings(Vec<Finding>),
+    /// There is no such version.
+    #[error("there is no such version")]
+    NoSuchVersion,
+    /// The history could not be read or written.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+}
+
+impl ToProblem for ConfigError {
+    fn to_problem(&self) -> Problem {
+        match self {
+            Self::Findings(findings) => findings_problem(findings),
+            Self::NoSuchVersion | Self::History(HistoryError::NoSuchVersion(_)) => {
+                Problem::new(&types::NOT_FOUND).detail("there is no such version")
+            }
+            // The disk: full, gone, or not ours any more.
+            Self::History(_) => {
+                let wait = Duration::from_secs(10);
+                Problem::new(&types::DEPENDENCY_UNAVAILABLE).retry_after(wait)
+            }
+        }
+    }
+}
+
+fn mistakes(findings: &[Finding]) -> String {
+    match findings.len() {
+        1 => "a mistake".to_owned(),
+        count => format!("{count} mistakes"),
+    }
+}
+
+/// The findings as a problem: one entry each, the key as its pointer.
+#[must_use]
+pub fn findings_problem(findings: &[Finding]) -> Problem {
+    let errors = findings.iter().map(|finding| {
+        let pointer = format!("/{}", finding.key.replace('.', "/"));
+        FieldError::new(pointer, "config", without_folder(finding).to_string())
+    });
+    Problem::new(&types::INVALID_BODY)
+        .detail("the configuration has mistakes; nothing has changed")
+        .errors(errors.collect())
+}
+
+/// The same, naming a file without the folder that it lies in, which is the machine's affair.
+fn without_folder(finding: &Finding) -> Finding {
+    let mut finding = finding.clone();
+    if let Origin::File { file, .. } = &mut finding.origin
+        && let Some(name) = Path::new(&**file).file_name()
+    {
+        *file = name.to_string_lossy().into();
+    }
+    finding
+}

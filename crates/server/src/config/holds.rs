@@ -1,0 +1,70 @@
+use std::path::Path;
+
+use gabion_config::{Digest, History, HistoryError, Loaded};
+
+use super::{ConfigError, Sources};
+use crate::settings::ServerSettings;
+
+/// A configuration without mistakes, as it holds or would from the next start.
+pub struct InEffect {
+    /// The text of the file, or of the version that holds in its place.
+    pub text: String,
+    /// Its settings, each with its origin.
+    pub loaded: Loaded<ServerSettings>,
+    pub(super) holds: Holds,
+}
+
+/// How long a configuration holds.
+pub(super) enum Holds {
+    /// As long as the file says so.
+    AsFile,
+    /// It was applied before as this version, and nothing has changed about that.
+    AsBefore(u64),
+    /// In place of the file, until that no longer has this digest.
+    Instead(Option<Digest>),
+}
+
+impl Holds {
+    /// In place of the file as it is now.
+    pub(super) fn instead(sources: &Sources) -> Result<Self, ConfigError> {
+        let (text, _) = sources.read().map_err(ConfigError::Findings)?;
+        Ok(Self::Instead(text.as_deref().map(Digest::of)))
+    }
+
+    pub(super) fn note(&self, history: &History, version: u64) -> Result<(), HistoryError> {
+        match self {
+            // The file has changed: what held in its place is over, also if it changes back.
+            Self::AsFile => history.clear_active(),
+            Self::AsBefore(_) => Ok(()),
+            Self::Instead(file) => history.set_active(version, *file),
+        }
+    }
+}
+
+/// Reads what holds: an applied version if the file has not changed since, else the file.
+pub(super) fn read(sources: &Sources, history: Option<&History>) -> Result<InEffect, ConfigError> {
+    let (text, layers) = match sources.read() {
+        Ok(read) => read,
+        // Told with every other mistake.
+        Err(unread) => return Err(ConfigError::Findings(sources.load().err().unwrap_or(unread))),
+    };
+    if let Some(history) = history
+        && let Some(version) = history.active(text.as_deref())?
+    {
+        let text = history.text(version)?;
+        let loaded = sources.load_text(&format!("version {version}"), &text);
+        let loaded = loaded.map_err(ConfigError::Findings)?;
+        return Ok(InEffect { text, loaded, holds: Holds::AsBefore(version) });
+    }
+    let loaded = sources.load_layers(layers).map_err(ConfigError::Findings)?;
+    Ok(InEffect { text: text.unwrap_or_default(), loaded, holds: Holds::AsFile })
+}
+
+/// What the next start would take, for the server whose history is in `folder`; changes nothing.
+///
+/// # Errors
+///
+/// Every mistake at once, or what keeps the history from being read.
+pub fn in_effect(sources: &Sources, folder: &Path) -> Result<InEffect, ConfigError> {
+    read(sources, History::look(folder).as_ref())
+}

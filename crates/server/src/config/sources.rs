@@ -1,0 +1,107 @@
+use std::path::PathBuf;
+
+use gabion_config::{EnvSource, Finding, FlagSource, Layers, Loaded, TomlSource, load_checked};
+
+use super::checks::fit;
+use crate::{
+    data_dir::DataDir,
+    settings::{ListenConfig, ServerSettings},
+};
+
+/// Where values come from, besides the defaults; taken from the process once, in `main`.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// The file, and whether it was named: one that was not may be missing.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: Vec<(String, String)>,
+    /// `--set` flags.
+    pub sets: Vec<String>,
+}
+
+/// The text of the file; `None` without a file.
+type Text = Option<String>;
+
+impl Sources {
+    pub(super) fn read(&self) -> Result<(Text, Layers), Vec<Finding>> {
+        let file = self.file.as_deref().map(TomlSource::read).transpose();
+        let file = file.map_err(|finding| vec![finding])?;
+        let text = file.as_ref().map(|file| file.text().to_owned());
+        Ok((text, Layers::new().with(file)))
+    }
+
+    fn layers(&self, layers: Layers) -> Layers {
+        layers.with(EnvSource::new(self.environment.clone())).with(FlagSource::new(&self.sets))
+    }
+
+    pub(super) fn load_layers(
+        &self,
+        layers: Layers,
+    ) -> Result<Loaded<ServerSettings>, Vec<Finding>> {
+        load_checked(&ServerSettings::default(), self.layers(layers), fit)
+    }
+
+    /// Reads everything as it stands, without looking at the history.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake at once.
+    pub fn load(&self) -> Result<Loaded<ServerSettings>, Vec<Finding>> {
+        // A file that cannot be read is one mistake among others.
+        let file = self.file.as_deref().map(TomlSource::read);
+        self.load_layers(Layers::new().with(file))
+    }
+
+    /// Reads everything with `text` in place of the file; `name` is told as its origin.
+    pub(super) fn load_text(
+        &self,
+        name: &str,
+        text: &str,
+    ) -> Result<Loaded<ServerSettings>, Vec<Finding>> {
+        self.load_layers(Layers::new().with(TomlSource::new(name, text.to_owned())))
+    }
+
+    /// Where the data is, whatever mistakes there are elsewhere: with the history the way back lies
+    /// there, and a running server is reached there.
+    #[must_use]
+    pub fn data_dir(&self) -> DataDir {
+        let file = self.file.as_deref().map(TomlSource::read);
+        let (mut reader, _) = self.layers(Layers::new().with(file)).merge();
+        let default = ListenConfig::default().data_dir;
+        DataDir::at(reader.setting("server.data_dir", &default, None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    #[test]
+    fn the_data_folder_is_found_whatever_else_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("gabion.toml");
+        fs::write(&file, "[server]\ndata_dir = 'from-file'\nlisten = 'x'\n[[\n[log]\nlevle = 1\n")
+            .unwrap();
+        let mut sources = Sources { file: Some(file), ..Sources::default() };
+        assert!(sources.load().is_err());
+        assert_eq!(sources.data_dir().path(), Path::new("from-file"));
+        sources.sets = vec!["server.data_dir=from-flag".into(), "nonsense".into()];
+        assert_eq!(sources.data_dir().path(), Path::new("from-flag"));
+        sources.file = Some(folder.path().join("missing.toml"));
+        assert_eq!(sources.data_dir().path(), Path::new("from-flag"));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_hides_no_other_mistake() {
+        let sources = Sources {
+            file: Some("/nonexistent/gabion.toml".into()),
+            sets: vec!["log.level=loud".into()],
+            ..Sources::default()
+        };
+        let found: Vec<_> = sources.load().unwrap_err().iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].starts_with("/nonexistent/gabion.toml: cannot be read"), "{found:?}");
+    }
+}

@@ -1,0 +1,72 @@
+//! What is told of accounts, backups and configurations, by routes and commands alike.
+
+use gabion_auth::Account;
+use gabion_config::{Change, Changed};
+use gabion_sql::backup::Backup;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::config::Accepted;
+
+/// An account.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct UserItem {
+    username: String,
+    roles: Vec<String>,
+    enabled: bool,
+    #[schema(format = "date-time")]
+    created_at: String,
+}
+
+/// A backup.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BackupItem {
+    id: String,
+    #[schema(format = "date-time")]
+    created_at: String,
+    bytes: u64,
+}
+
+/// A configuration that was taken.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct AcceptedItem {
+    pub(crate) version: u64,
+    /// Keys that have another value now.
+    changed: Vec<String>,
+    /// Those of them that hold only after a restart.
+    needs_restart: Vec<String>,
+}
+
+impl From<&Account> for UserItem {
+    fn from(account: &Account) -> Self {
+        Self {
+            username: account.username.to_string(),
+            roles: account.roles.iter().map(str::to_owned).collect(),
+            enabled: account.enabled,
+            created_at: account.created_at.to_string(),
+        }
+    }
+}
+
+impl From<&Backup> for BackupItem {
+    fn from(backup: &Backup) -> Self {
+        Self {
+            id: backup.id.to_string(),
+            created_at: backup.created_at.to_string(),
+            bytes: backup.bytes,
+        }
+    }
+}
+
+impl From<Accepted> for AcceptedItem {
+    fn from(accepted: Accepted) -> Self {
+        let keys = |wanted: &dyn Fn(&&Changed) -> bool| {
+            accepted.changed.iter().filter(wanted).map(|changed| changed.key.clone()).collect()
+        };
+        Self {
+            version: accepted.version,
+            changed: keys(&|_| true),
+            needs_restart: keys(&|changed| changed.change == Change::Restart),
+        }
+    }
+}
