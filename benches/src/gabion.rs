@@ -28,15 +28,15 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("limits.rate.address.burst", "10000000"),
     ("limits.rate.caller.quota", "10000000/s"),
     ("limits.rate.caller.burst", "10000000"),
-    // The peers write no line per request either.
-    ("log.level", "warn"),
 ];
 
-/// The default again: a line of log for each request.
-pub const ACCESS_LOG: (&str, &str) = ("log.level", "info");
-
-/// For the comparison of connections at one instant: all of them come from one address.
-pub const ONE_ADDRESS: (&str, &str) = ("limits.connections.per_address", "10000");
+/// What differs besides, where it is compared.
+pub const BESIDE_PEERS: &[(&str, &str)] = &[
+    // All connections at one instant come from one address.
+    ("limits.connections.per_address", "10000"),
+    // The peers write no line for a request either.
+    ("log.level", "warn"),
+];
 
 const PATH: &str = "/api/auth/verify";
 

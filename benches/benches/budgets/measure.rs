@@ -17,11 +17,7 @@ use gabion_benches::{
 use gabion_clock::{Clock, Instant, SystemClock};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::{
-    neighbours::beside,
-    ours::{ours, with_access_log},
-    surroundings::Surroundings,
-};
+use crate::{neighbours::beside, ours::ours, surroundings::Surroundings};
 
 /// How much of everything.
 pub(crate) struct Extent {
@@ -74,8 +70,8 @@ pub(crate) fn measure(options: &Options, surroundings: &Surroundings) -> io::Res
     println!("the server runs with its defaults and");
     SETTINGS.iter().for_each(|(key, value)| println!("  {key} = {value}"));
     println!(
-        "since one address and one account stand for all callers, and peers log no requests;\n\
-         admission is on enforce"
+        "since one address and one account stand for all callers; admission is on enforce, and\n\
+         each request has its line in the log"
     );
 
     let mut verdicts = Verdicts::new();
@@ -83,7 +79,6 @@ pub(crate) fn measure(options: &Options, surroundings: &Surroundings) -> io::Res
     let server = gabion::start(&binary, cores, &scratch, &[])?;
     let highest = ours(&server, cores, options, &extent, &mut verdicts)?;
     drop(server);
-    with_access_log(&binary, cores, f64::from(options.rate))?;
 
     match peers {
         Err(why) => println!("\nPEERS NOT MEASURED: {why}"),

@@ -6,7 +6,7 @@ use gabion_benches::{
     beside::{Carries, Needs, carries, connections_at_once, judge_against, needs_table},
     cores::Cores,
     figure,
-    gabion::{self, ONE_ADDRESS},
+    gabion::{self, BESIDE_PEERS},
     highest::Highest,
     options::Options,
     peers::Peers,
@@ -34,8 +34,9 @@ pub(crate) fn beside(
     let tell = |line: String| println!("  {line}");
     // Ours is started anew, so that its memory is not that of the load before.
     let (own_scratch, scratch) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    let gabion = gabion::start(binary, cores, &own_scratch, &[ONE_ADDRESS])?;
-    println!("\nbeside its peers, the server runs with {} = {} too", ONE_ADDRESS.0, ONE_ADDRESS.1);
+    let gabion = gabion::start(binary, cores, &own_scratch, BESIDE_PEERS)?;
+    println!("\nbeside its peers, the server runs with");
+    BESIDE_PEERS.iter().for_each(|(key, value)| println!("  {key} = {value}"));
     let (axum, bare) = (peers.axum(cores, &scratch)?, peers.bare(cores, &scratch)?);
     let python = peers.python(cores, &scratch)?;
 

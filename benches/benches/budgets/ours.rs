@@ -1,11 +1,10 @@
 //! Our server alone.
 
-use std::{io, path::Path, time::Duration};
+use std::{io, time::Duration};
 
 use gabion_benches::{
     cores::Cores,
     figure,
-    gabion::{self, ACCESS_LOG},
     highest::Highest,
     load::burst,
     options::Options,
@@ -98,19 +97,4 @@ fn judge_together(held: &Stretch, verdicts: &mut Verdicts) {
         held.cpu_micros(),
         figure::percent(held.answered.busy)
     );
-}
-
-/// What the default log costs, which writes a line for each request: told, not judged.
-pub(crate) fn with_access_log(binary: &Path, cores: Cores, rate: f64) -> io::Result<()> {
-    heading(&format!("{} with {} = {}", figure::rate(rate), ACCESS_LOG.0, ACCESS_LOG.1));
-    let scratch = tempfile::tempdir()?;
-    let server = gabion::start(binary, cores, &scratch, &[ACCESS_LOG])?;
-    let stretch = Stretch::drive(&server, cores, rate, Duration::from_secs(4), |_| {})?;
-    println!(
-        "  p99 {}  cpu {}  {:.1} µs of CPU per request",
-        figure::time(stretch.p99()),
-        figure::percent(stretch.cpu_share()),
-        stretch.cpu_micros()
-    );
-    Ok(())
 }
