@@ -129,7 +129,7 @@ const AT_ONCE: [usize; 7] = [100, 200, 400, 800, 1600, 3200, 6400];
 /// # Errors
 ///
 /// When this side runs out of sockets.
-pub fn connections_at_once(server: &Server) -> io::Result<usize> {
+fn connections_at_once(server: &Server) -> io::Result<usize> {
     let mut most = 0;
     for count in AT_ONCE {
         let mut held = false;

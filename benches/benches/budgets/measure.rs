@@ -77,14 +77,14 @@ pub(crate) fn measure(options: &Options, surroundings: &Surroundings) -> io::Res
     let mut verdicts = Verdicts::new();
     let scratch = tempfile::tempdir()?;
     let server = gabion::start(&binary, cores, &scratch, &[])?;
-    let highest = ours(&server, cores, options, &extent, &mut verdicts)?;
+    ours(&server, cores, options, &extent, &mut verdicts)?;
     drop(server);
 
     match peers {
         Err(why) => println!("\nPEERS NOT MEASURED: {why}"),
         Ok(peers) => {
             peers.skipped.iter().for_each(|why| println!("\nSKIPPED: {why}"));
-            let done = beside(&peers, &binary, cores, options, &extent, highest, &mut verdicts);
+            let done = beside(&peers, &binary, cores, options, &extent, &mut verdicts);
             if let Err(error) = done {
                 // What was begun and could not be finished says nothing good of somebody.
                 println!("\nthe comparison ended early: {error}");

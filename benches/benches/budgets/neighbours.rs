@@ -3,11 +3,10 @@
 use std::{io, path::Path, time::Duration};
 
 use gabion_benches::{
-    beside::{Carries, Needs, carries, connections_at_once, judge_against, needs_table},
+    beside::{Carries, Needs, carries, judge_against, needs_table},
     cores::Cores,
     figure,
     gabion::{self, BESIDE_PEERS},
-    highest::Highest,
     options::Options,
     peers::Peers,
     promises::Stretch,
@@ -28,7 +27,6 @@ pub(crate) fn beside(
     cores: Cores,
     options: &Options,
     extent: &Extent,
-    highest: Highest,
     verdicts: &mut Verdicts,
 ) -> io::Result<()> {
     let tell = |line: String| println!("  {line}");
@@ -53,9 +51,8 @@ pub(crate) fn beside(
     side_by_side(rate, &[&gabion, &axum, &bare], cores, extent, tell)?;
 
     heading("how much each carries");
-    let at_once = connections_at_once(&gabion)?;
-    println!("  gabion: all of {at_once} connections at one instant");
-    let ours = Carries { highest, at_once };
+    // Searched anew: as the peers are, it logs no requests here.
+    let ours = carries(&gabion, cores, extent.peers_search, rate, tell)?;
     let mut carried = vec![("gabion", ours.clone())];
     for (server, sample) in [(python.as_ref(), SAMPLE), (Some(&axum), rate)] {
         if let Some(server) = server {

@@ -5,7 +5,6 @@ use std::{io, time::Duration};
 use gabion_benches::{
     cores::Cores,
     figure,
-    highest::Highest,
     load::burst,
     options::Options,
     promises::{PROMISES, Stretch},
@@ -22,7 +21,7 @@ pub(crate) fn ours(
     options: &Options,
     extent: &Extent,
     verdicts: &mut Verdicts,
-) -> io::Result<Highest> {
+) -> io::Result<()> {
     let rate = f64::from(options.rate);
     heading(&format!("{} for {} s", figure::rate(rate), options.time.as_secs()));
     Stretch::drive(server, cores, rate, Duration::from_secs(2), |_| {})?;
@@ -71,7 +70,7 @@ pub(crate) fn ours(
     let promise = format!("memory after {} requests", figure::count(answered));
     let holds = after.peak < PROMISES.memory;
     verdicts.judge(&promise, figure::mib(after.peak), "< 2048 MiB".into(), holds);
-    Ok(highest)
+    Ok(())
 }
 
 /// The four promises, measured in the same 30 seconds.
