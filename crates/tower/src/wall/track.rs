@@ -2,7 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use gabion_clock::{Clock, Instant};
 use gabion_limits::admission::{Outcome, Permit};
-use gabion_monitor::LatencyWindow;
+use gabion_monitor::{LatencyWindow, redact};
 use http::StatusCode;
 use tracing::{Level, debug, enabled, info};
 
@@ -47,8 +47,9 @@ impl<C: Clock> Track<C> {
             Box::new(Line {
                 request_id: exchange.request_id.as_str().to_owned(),
                 trace_id: exchange.trace.as_ref().map(|trace| format!("{:032x}", trace.trace_id)),
-                method: exchange.head.method.as_str().to_owned(),
-                path: exchange.head.uri.path().to_owned(),
+                // Anybody may write anything in these two, also a token that belongs into a header.
+                method: redact(exchange.head.method.as_str()).into_owned(),
+                path: redact(exchange.head.uri.path()).into_owned(),
                 client: String::new(),
                 subject: None,
             })
