@@ -5,8 +5,8 @@ const MASK: &str = "***";
 /// `text` without credentials and without characters that could forge a log line or drive a
 /// terminal.
 ///
-/// Masked: what follows the word `bearer`, JSON web tokens, refresh tokens (`grt.…`), user and
-/// password in a URL. Escaped: control characters, line separators and those that turn the
+/// Masked: what follows the word `bearer`, JSON web tokens, refresh tokens (`grt.…`), API keys
+/// (`gabion_…`), user and password in a URL. Escaped: control characters, line separators and those that turn the
 /// direction of writing. In doubt it masks too much.
 ///
 /// It is the last net, for texts of others that may hold anything: an error of a driver, a name that
@@ -73,11 +73,21 @@ struct Secret {
 fn secret(word: &str, behind: &str) -> Option<Secret> {
     // A web token is at least two base64url parts, the first of which begins a JSON object.
     let web = word.find("eyJ").filter(|start| word[*start..].contains('.'));
-    let token = web.into_iter().chain(word.find("grt.")).min();
+    let token = web.into_iter().chain(word.find("grt.")).chain(api_key(word)).min();
     let end = word.len() + credentials(word, behind).unwrap_or_default();
     // What lies before credentials may be a line break; one plain space stands for it.
     let (start, mask) = token.map_or((word.len(), " ***"), |start| (start, MASK));
     (start < end).then_some(Secret { start, end, mask })
+}
+
+/// Where an API key begins: its prefix, and its id in 32 hexadecimal digits. Metrics have the prefix
+/// alone.
+fn api_key(word: &str) -> Option<usize> {
+    let mut prefixes = word.match_indices("gabion_");
+    let has_id = |behind: &str| {
+        behind.len() > 32 && behind.bytes().take(32).all(|byte| byte.is_ascii_hexdigit())
+    };
+    prefixes.find(|(at, prefix)| has_id(&word[at + prefix.len()..])).map(|(at, _)| at)
 }
 
 /// The length of what follows the word `bearer`, with the space between.
@@ -180,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn api_keys_are_masked_and_names_of_metrics_are_not() {
+        let key = "gabion_0123456789abcdef0123456789abcdef_x-Y_z";
+        assert_eq!(redact(&format!("GET /{key}/x")), "GET /***/x");
+        assert_eq!(redact(&format!("gabion_{key}")), "gabion_***");
+        assert_eq!(redact("gabion_log_lines_lost_total"), "gabion_log_lines_lost_total");
+    }
+
+    #[test]
     fn users_and_passwords_of_urls_are_masked() {
         assert_eq!(redact("redis://:p@ss@h:6379/0 is down"), "redis://***@h:6379/0 is down");
         assert_eq!(redact("https://h/p?mail=a@b"), "https://h/p?mail=a@b");
@@ -211,6 +229,7 @@ mod tests {
                 format!("Bearer {CANARY}"),
                 format!("eyJhbGci.{CANARY}.c2ln"),
                 format!("grt.{CANARY}"),
+                format!("gabion_{:032x}_{CANARY}", 7),
                 format!("postgres://user:{CANARY}@"),
             ] {
                 let clean = redact(&format!("{before} {secret}{after}")).into_owned();
