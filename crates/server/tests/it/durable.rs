@@ -13,7 +13,7 @@ use crate::{
 fn a_logout_survives_a_kill_right_after_its_answer() {
     let home = Home::new();
     let mut before: Option<Tokens> = None;
-    for round in 0..=20 {
+    for round in 0..=100 {
         let server = home.start(&[]);
         if let Some(Tokens { access, refresh }) = &before {
             assert!(!server.accepts(access), "round {round}");
@@ -58,6 +58,68 @@ fn every_other_acknowledged_change_survives_a_kill() {
 }
 
 #[test]
+fn whatever_ends_sessions_survives_a_kill_right_after_its_answer() {
+    let home = Home::new();
+    let mut server = home.start(&[]);
+    let names = ["ann", "ben", "eve", "joe", "kim", "lea"];
+    for name in names {
+        server.add(&server.admin(), name, &["user"]);
+    }
+    for name in names {
+        let admin = server.admin();
+        let [own, other, third] = [(); 3].map(|()| server.login(name, PASSWORD));
+        let post = |target: &str, body| server.post(target, &own.access, &body);
+        let patch = |body| {
+            let path = format!("/api/admin/users/{name}");
+            server.send(&Request::new("PATCH", path).bearer(&admin).json(&body)).expect(200);
+        };
+        let new = "another granite otter 78";
+        let (ended, kept) = match name {
+            "ann" => {
+                let list = server.get("/api/auth/sessions", &other.access).expect(200).json();
+                let mut list = list["sessions"].as_array().expect("sessions").iter();
+                let session = list.find(|session| session["current"] == true).expect("its own");
+                let path = format!("/api/auth/sessions/{}", session["id"].as_str().expect("id"));
+                server.send(&Request::new("DELETE", path).bearer(&own.access)).expect(204);
+                (vec![&other], vec![&own, &third])
+            }
+            "ben" => {
+                post("/api/auth/logout", json!({"everywhere": true})).expect(204);
+                (vec![&own, &other, &third], vec![])
+            }
+            "eve" => {
+                post("/api/auth/password", json!({"current": PASSWORD, "new": new})).expect(204);
+                (vec![&other, &third], vec![&own])
+            }
+            "joe" => {
+                patch(json!({"password": new}));
+                (vec![&own, &other, &third], vec![])
+            }
+            "kim" => {
+                patch(json!({"enabled": false}));
+                (vec![&own, &other, &third], vec![])
+            }
+            _ => {
+                // Its reuse ends a session, also where the reuse is refused.
+                server.refresh(&other.refresh).expect(200);
+                server.refresh(&other.refresh).problem("unauthenticated");
+                (vec![&other], vec![&own, &third])
+            }
+        };
+        server.kill();
+        server = home.start(&[]);
+        for Tokens { access, refresh } in ended {
+            assert!(!server.accepts(access), "{name}");
+            server.refresh(refresh).problem("unauthenticated");
+        }
+        for Tokens { access, refresh } in kept {
+            assert!(server.accepts(access), "{name}");
+            server.refresh(refresh).expect(200);
+        }
+    }
+}
+
+#[test]
 fn a_second_start_keeps_the_data_and_tells_no_password() {
     let home = Home::new();
     let made_up = ["auth.bootstrap.password_file="];
@@ -89,7 +151,7 @@ fn the_data_is_for_its_owner_alone() {
         data.permissions().mode() & 0o777
     };
     assert_eq!(mode(""), 0o700);
-    for file in ["gabion.sqlite3", "keys/signing.jwk", "keys/refresh.jwk", "control.sock"] {
+    for file in ["gabion.sqlite3", "keys/ring.jwks", "keys/refresh.jwk", "control.sock"] {
         assert_eq!(mode(file), 0o600, "{file}");
     }
     drop(server);

@@ -53,6 +53,14 @@ async fn send(sender: &mut Sender, request: Request<Full<Bytes>>) -> (StatusCode
     (status, media, serde_json::from_slice(&body).unwrap_or_default())
 }
 
+/// Asks once, and throws the answer away.
+pub(crate) fn ask(address: SocketAddr, target: &str, token: &str) {
+    run(async {
+        let (mut sender, _connection) = connect(address).await;
+        send(&mut sender, get(target, token)).await;
+    });
+}
+
 #[test]
 fn requests_side_by_side_get_the_same_answers() {
     let home = Home::new();
