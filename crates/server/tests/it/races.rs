@@ -217,6 +217,35 @@ fn prepare<'a>(
     (token, finish)
 }
 
+#[test]
+fn a_retired_key_signs_for_no_request_that_begins_later() {
+    let home = Home::new();
+    let server = home.start(&["log.level=warn"]);
+    let clock = SystemClock::new();
+    thread::scope(|scope| {
+        let (rounds, to_do) = channel();
+        let (done, tallies) = channel();
+        let client = server.client();
+        scope.spawn(move || verify_until_late(clock, client, &to_do, &done));
+        for _ in 0..20 {
+            let Tokens { access, refresh } = server.login("admin", PASSWORD);
+            let list = server.get("/api/admin/keys", &access).expect(200).json();
+            let path = format!("/api/admin/keys/{}", list["keys"][0]["kid"].as_str().expect("it"));
+            let ended = Arc::new(OnceLock::new());
+            let round = Round { access: access.clone(), ended: Arc::clone(&ended) };
+            rounds.send(round).expect("somebody verifies");
+            server.send(&Request::new("DELETE", path).bearer(&access)).expect(204);
+            ended.set(clock.now()).expect("it ends once");
+            let tally: Tally = tallies.recv().expect("somebody verifies");
+            assert_eq!(tally.wrong, 0, "{tally:?}");
+            // Its session goes on.
+            let Tokens { access, .. } = Tokens::of(&server.refresh(&refresh).expect(200));
+            assert!(server.accepts(&access));
+        }
+        drop(rounds);
+    });
+}
+
 /// Verifies the token of each round without a pause, until one request began after its end.
 fn verify_until_late(
     clock: SystemClock,
