@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use gabion_errors::{Problem, ToProblem, types};
 
@@ -7,7 +7,8 @@ use gabion_errors::{Problem, ToProblem, types};
 pub struct Verdict {
     /// Whether the hash is the password's.
     pub matches: bool,
-    /// Whether the hash should be made anew: the password is right and its cost is not today's.
+    /// Whether the hash should be made anew: the password is right, and cost or pepper are not
+    /// today's.
     pub rehash: bool,
 }
 
@@ -21,6 +22,14 @@ pub enum HashError {
     /// The stored hash is malformed, or asks for more work than any of ours.
     #[error("the stored password hash cannot be used")]
     Stored,
+    /// The stored hash was made with a pepper that is not there.
+    #[error(
+        "a stored password hash was made with a pepper that auth.password.pepper_file does not hold"
+    )]
+    Pepper,
+    /// The operator's list of refused passwords could not be read, so no password can be set.
+    #[error("the password blocklist cannot be read: {0}")]
+    Blocklist(io::ErrorKind),
     /// The hash could not be computed.
     #[error("the password hash failed")]
     Failed,
@@ -37,7 +46,9 @@ impl ToProblem for HashError {
     fn to_problem(&self) -> Problem {
         match self {
             Self::Busy => Problem::new(&types::OVERLOADED).retry_after(Duration::from_secs(1)),
-            Self::Stored | Self::Failed => Problem::new(&types::INTERNAL),
+            Self::Stored | Self::Pepper | Self::Blocklist(_) | Self::Failed => {
+                Problem::new(&types::INTERNAL)
+            }
         }
     }
 }

@@ -1,4 +1,29 @@
 //! Stored hashes as PHC strings, `$argon2id$v=19$m=19456,t=2,p=1$SALT$HASH`.
+//!
+//! A hash made with a pepper names it: `…,p=1,keyid=ID$…`, see `pepper`. Nothing of a stored hash is
+//! trusted: it may have come from another system or from a hand in the database. Its work is bounded
+//! before it is begun:
+//!
+//! | what | bound |
+//! |---|---|
+//! | the text | 512 bytes |
+//! | memory m | four times that of new hashes or 64 MiB, whichever is more, and 1 GiB |
+//! | passes t | 16 |
+//! | lanes p | 8; one thread fills them all |
+//! | memory × passes | eight times that of new hashes or 256 MiB, whichever is more |
+//! | salt | at least 8 bytes (RFC 9106 §3.1) |
+//! | hash | 16 to 64 bytes |
+//!
+//! # The same cost for all
+//!
+//! What an answer costs must not tell whether there is such an account (ASVS 6.3.8). The work of argon2
+//! is the number of blocks it fills, m × t, so an unknown name fills as many as a new hash takes, a
+//! stored hash of less work is followed by what is missing, and a stored hash that cannot be used is
+//! refused after the same work. What remains: blocks in less memory are filled somewhat faster, as they
+//! stay in the processor's caches; and a stored hash of *more* work than a new one, left from before the
+//! settings were lowered, takes longer until its owner logs in.
+
+use std::sync::Arc;
 
 use argon2::{
     Algorithm, Argon2, Block, Params, Version,
@@ -6,37 +31,58 @@ use argon2::{
 };
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 
-use super::HashError;
+use super::{HashError, Verdict, pepper::Peppers};
 
 /// Bytes of a new salt (RFC 9106 §3.1) and of a new hash.
 const SALT: usize = 16;
 const OUTPUT: usize = 32;
+/// Fewest bytes of a stored hash: fewer could be met by chance.
+const LEAST_OUTPUT: usize = 16;
+/// Most bytes of the text.
+const MAX_TEXT: usize = 512;
 /// Highest cost that a stored hash may ask for; beyond it, it is an attack or a mistake.
 const MAX_PASSES: u32 = 16;
 const MAX_LANES: u32 = 8;
+/// The parameter that names a pepper.
+const KEY_ID: &str = "keyid";
 
-/// The cost of new hashes.
+/// The cost of new hashes, and the secrets that go into them.
 #[derive(Debug, Clone)]
 pub(super) struct Cost {
     params: Params,
     /// Most memory that a stored hash may ask for, in KiB.
     ceiling: u32,
+    /// Most work that it may ask for, in blocks.
+    most_work: u64,
+    peppers: Arc<Peppers>,
 }
 
 /// A stored hash that is worth its computation.
-pub(super) struct Stored {
-    argon2: Argon2<'static>,
+struct Stored<'a> {
+    argon2: Argon2<'a>,
     salt: Salt,
     output: Output,
+    /// Whether it is as new hashes are.
     current: bool,
 }
 
+/// Blocks of a KiB that are filled, each pass anew.
+fn work(params: &Params) -> u64 {
+    u64::from(params.m_cost()) * u64::from(params.t_cost())
+}
+
 impl Cost {
-    pub(super) fn new(memory_kib: u32, passes: u32, lanes: u32) -> Result<Self, argon2::Error> {
+    pub(super) fn new(
+        memory_kib: u32,
+        passes: u32,
+        lanes: u32,
+        peppers: Peppers,
+    ) -> Result<Self, argon2::Error> {
         let params = Params::new(memory_kib, passes, lanes, Some(OUTPUT))?;
         // Room for hashes from before a change of the cost, never for more than a GiB.
         let ceiling = memory_kib.saturating_mul(4).clamp(64 << 10, 1 << 20);
-        Ok(Self { params, ceiling })
+        let most_work = (8 * work(&params)).max(256 << 10);
+        Ok(Self { params, ceiling, most_work, peppers: Arc::new(peppers) })
     }
 
     /// Blocks of memory that a hash of this cost fills.
@@ -47,29 +93,76 @@ impl Cost {
     pub(super) fn hash(&self, password: &str, memory: &mut [Block]) -> Result<String, HashError> {
         let salt: [u8; SALT] = rand::random();
         let mut output = [0; OUTPUT];
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone());
-        argon2.hash_password_into_with_memory(password.as_bytes(), &salt, &mut output, memory)?;
-        self.phc(&salt, &output)
-    }
-
-    /// A hash that no password has, of the same cost as any other.
-    pub(super) fn dummy(&self) -> Result<String, HashError> {
-        self.phc(&rand::random::<[u8; SALT]>(), &rand::random::<[u8; OUTPUT]>())
-    }
-
-    fn phc(&self, salt: &[u8], output: &[u8]) -> Result<String, HashError> {
+        let mut params = ParamsString::try_from(&self.params).map_err(|_| HashError::Failed)?;
+        let mut secret: &[u8] = &[];
+        if let Some((id, pepper)) = self.peppers.current() {
+            params.add_str(KEY_ID, id).map_err(|_| HashError::Failed)?;
+            secret = pepper;
+        }
+        argon2(secret, Algorithm::Argon2id, Version::V0x13, self.params.clone())?
+            .hash_password_into_with_memory(password.as_bytes(), &salt, &mut output, memory)?;
         let hash = PasswordHash {
             algorithm: Algorithm::Argon2id.ident(),
             version: Some(Version::V0x13.into()),
-            params: ParamsString::try_from(&self.params).map_err(|_| HashError::Stored)?,
-            salt: Some(Salt::new(salt).map_err(|_| HashError::Stored)?),
-            hash: Some(Output::new(output).map_err(|_| HashError::Stored)?),
+            params,
+            salt: Some(Salt::new(&salt).map_err(|_| HashError::Failed)?),
+            hash: Some(Output::new(&output).map_err(|_| HashError::Failed)?),
         };
         Ok(hash.to_string())
     }
 
+    /// Compares, with the work of a new hash at least, whatever comes of it.
+    pub(super) fn verify(
+        &self,
+        password: &str,
+        phc: Option<&str>,
+        memory: &mut [Block],
+    ) -> Result<Verdict, HashError> {
+        let nothing = Verdict { matches: false, rehash: false };
+        let stored = match phc.map(|phc| self.read(phc)) {
+            Some(Ok(stored)) => stored,
+            unusable => {
+                self.spend(work(&self.params), password, memory)?;
+                return unusable.map_or(Ok(nothing), |error| error.map(|_| nothing));
+            }
+        };
+        let matches = stored.matches(password, memory)?;
+        let missing = work(&self.params).saturating_sub(work(stored.argon2.params()));
+        self.spend(missing, password, memory)?;
+        Ok(Verdict { matches, rehash: matches && !stored.current })
+    }
+
+    /// Whether the hash could be verified.
+    pub(super) fn check(&self, phc: &str) -> Result<(), HashError> {
+        self.read(phc).map(drop)
+    }
+
+    /// Fills so many blocks for nothing, up to what a new hash fills.
+    fn spend(&self, work: u64, password: &str, memory: &mut [Block]) -> Result<(), HashError> {
+        let (passes, lanes) = (self.params.t_cost(), self.params.p_cost());
+        let kib = u32::try_from(work / u64::from(passes)).unwrap_or(u32::MAX);
+        let kib = kib.min(self.params.m_cost());
+        // Less than that is less than the noise.
+        if kib < 8 * lanes {
+            return Ok(());
+        }
+        let params = Params::new(kib, passes, lanes, Some(OUTPUT))?;
+        let (salt, mut output) = ([0; SALT], [0; OUTPUT]);
+        argon2(&[], Algorithm::Argon2id, Version::V0x13, params)?.hash_password_into_with_memory(
+            password.as_bytes(),
+            &salt,
+            &mut output,
+            memory,
+        )?;
+        std::hint::black_box(output);
+        Ok(())
+    }
+
     /// Reads a stored hash; one that asks for absurd work is an error, not a crash.
-    pub(super) fn read(&self, phc: &str) -> Result<Stored, HashError> {
+    fn read(&self, phc: &str) -> Result<Stored<'_>, HashError> {
+        if phc.len() > MAX_TEXT {
+            return Err(HashError::Stored);
+        }
         let hash = PasswordHash::new(phc).map_err(|_| HashError::Stored)?;
         let algorithm = hash.algorithm.as_str().parse().map_err(|_| HashError::Stored)?;
         // Before versions were written down, there was 0x10 only.
@@ -78,25 +171,47 @@ impl Cost {
         let (salt, output) = hash.salt.zip(hash.hash).ok_or(HashError::Stored)?;
         let cost = |name| hash.params.get_decimal(name).ok_or(HashError::Stored);
         let (memory, passes, lanes) = (cost("m")?, cost("t")?, cost("p")?);
-        // Key ids and associated data are of no use here, and doubles are ambiguous.
-        if hash.params.iter().count() != 3 {
+        let pepper = hash.params.get(KEY_ID);
+        // Associated data is of no use here, and doubles are ambiguous.
+        if hash.params.iter().count() != 3 + usize::from(pepper.is_some()) {
             return Err(HashError::Stored);
         }
         if memory > self.ceiling || passes > MAX_PASSES || lanes > MAX_LANES {
             return Err(HashError::Stored);
         }
         let params = Params::new(memory, passes, lanes, Some(output.len()))?;
+        if work(&params) > self.most_work || output.len() < LEAST_OUTPUT {
+            return Err(HashError::Stored);
+        }
+        let pepper = match pepper {
+            // Another system's: not even the file could have it.
+            Some(id) if id.as_str().len() != Peppers::ID => return Err(HashError::Stored),
+            Some(id) => Some(self.peppers.named(id.as_str()).ok_or(HashError::Pepper)?),
+            None => None,
+        };
         let current = algorithm == Algorithm::Argon2id
             && version == Version::V0x13
             && params == self.params
-            && salt.len() >= SALT;
-        Ok(Stored { argon2: Argon2::new(algorithm, version, params), salt, output, current })
+            && salt.len() >= SALT
+            && pepper.map(|(id, _)| id) == self.peppers.current().map(|(id, _)| id);
+        let secret = pepper.map_or(&[][..], |(_, secret)| secret);
+        Ok(Stored { argon2: argon2(secret, algorithm, version, params)?, salt, output, current })
     }
 }
 
-impl Stored {
+/// An empty secret and none are the same to argon2.
+fn argon2(
+    secret: &[u8],
+    algorithm: Algorithm,
+    version: Version,
+    params: Params,
+) -> Result<Argon2<'_>, argon2::Error> {
+    Argon2::new_with_secret(secret, algorithm, version, params)
+}
+
+impl Stored<'_> {
     /// Whether `password` has this hash, compared in constant time.
-    pub(super) fn matches(&self, password: &str, kept: &mut [Block]) -> Result<bool, HashError> {
+    fn matches(&self, password: &str, kept: &mut [Block]) -> Result<bool, HashError> {
         let mut computed = [0; Output::MAX_LENGTH];
         let computed = &mut computed[..self.output.len()];
         let blocks = self.argon2.params().block_count();
@@ -114,91 +229,7 @@ impl Stored {
         }
         Ok(verify_slices_are_equal(computed, self.output.as_bytes()).is_ok())
     }
-
-    /// Whether it has the algorithm and the cost of new hashes.
-    pub(super) fn is_current(&self) -> bool {
-        self.current
-    }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn cost() -> Cost {
-        Cost::new(64, 1, 1).unwrap()
-    }
-
-    fn memory() -> Vec<Block> {
-        vec![Block::default(); cost().blocks()]
-    }
-
-    // ASVS 11.4.2
-    #[test]
-    fn a_new_hash_says_its_cost_and_has_a_salt_of_its_own() {
-        let cost = Cost::new(19 << 10, 2, 1).unwrap();
-        let mut memory = vec![Block::default(); cost.blocks()];
-        let (first, second) =
-            (cost.hash("x", &mut memory).unwrap(), cost.hash("x", &mut memory).unwrap());
-        assert!(first.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{first}");
-        assert_ne!(first, second);
-        assert_eq!(cost.read(&first).unwrap().salt.len(), 16);
-    }
-
-    #[test]
-    fn a_known_hash_of_another_implementation_matches() {
-        // The reference implementation's own test: argon2id, t=2, m=256, p=1.
-        let phc = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ\
-                   $nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        let stored = cost().read(phc).unwrap();
-        assert!(stored.matches("password", &mut memory()).unwrap());
-        assert!(!stored.matches("passwore", &mut memory()).unwrap());
-        assert!(!stored.is_current());
-    }
-
-    #[test]
-    fn absurd_and_malformed_hashes_are_errors() {
-        let end = "$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
-        for start in [
-            "$argon2id$v=19$m=4294967295,t=2,p=1",
-            "$argon2id$v=19$m=1048577,t=2,p=1",
-            "$argon2id$v=19$m=256,t=17,p=1",
-            "$argon2id$v=19$m=256,t=1,p=9",
-            "$argon2id$v=19$m=256,t=1,p=16777215",
-            "$argon2id$v=19$m=8,t=1,p=8",
-            "$argon2id$v=19$m=0,t=1,p=1",
-            "$argon2id$v=19$m=256,t=0,p=1",
-            "$argon2id$v=19$m=256,t=1,p=0",
-            "$argon2id$v=19$m=256,m=256,t=1",
-            "$argon2id$v=19$m=256,t=1,p=1,p=1",
-            "$argon2id$v=19$m=256,t=1,p=1,keyid=AAAA",
-            "$argon2id$v=20$m=256,t=1,p=1",
-            "$argon2id",
-            "$bcrypt$v=19$m=256,t=1,p=1",
-            "",
-        ] {
-            assert!(cost().read(&format!("{start}{end}")).is_err(), "{start}");
-        }
-        assert!(cost().read("!").is_err() && cost().read("$2b$12$abc").is_err());
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics(text in "\\$?[$a-z0-9=,+/. \u{e9}-]{0,80}") {
-            let _ = cost().read(&text);
-        }
-
-        #[test]
-        fn nothing_near_a_hash_panics(
-            m in 0..2000_u32, t in 0..3_u32, p in 0..10_u32, salt in "[A-Za-z0-9+/=é]{0,20}",
-            output in "[A-Za-z0-9+/]{0,90}",
-        ) {
-            let phc = format!("$argon2id$v=19$m={m},t={t},p={p}${salt}${output}");
-            if let Ok(stored) = cost().read(&phc) {
-                let _ = stored.matches("x", &mut memory());
-            }
-        }
-    }
-}
+mod tests;

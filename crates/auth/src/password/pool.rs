@@ -3,6 +3,7 @@ use std::{
     future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
     sync::Arc,
     thread,
 };
@@ -11,7 +12,10 @@ use argon2::Block;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use super::{HashError, NormalPassword, Verdict, phc::Cost};
+use super::{
+    HashError, NormalPassword, PepperError, PolicyError, PolicyFault, Verdict, pepper::Peppers,
+    phc::Cost,
+};
 use crate::PasswordConfig;
 
 /// Hashes passwords on threads of its own.
@@ -24,8 +28,6 @@ use crate::PasswordConfig;
 pub struct HashPool {
     shared: Arc<Shared>,
     cost: Cost,
-    /// What unknown accounts are verified against.
-    dummy: Arc<str>,
     threads: usize,
 }
 
@@ -36,6 +38,9 @@ pub enum HashPoolError {
     /// argon2 knows no such cost.
     #[error("auth.password: argon2 wants at least 8KiB of memory for each lane")]
     Cost,
+    /// The pepper cannot be used.
+    #[error(transparent)]
+    Pepper(#[from] PepperError),
     /// There is no thread to be had.
     #[error("cannot start a hashing thread")]
     Thread(#[source] io::Error),
@@ -76,20 +81,25 @@ impl Memory {
 const QUEUE: usize = 64;
 
 impl HashPool {
-    /// Starts the threads: `config.parallel_hashes` of them, or a quarter of `cores`.
+    /// Starts the threads: `config.parallel_hashes` of them, or a quarter of `cores`. Reads
+    /// `config.pepper_file` if there is one.
     ///
     /// # Errors
     ///
-    /// When argon2 does not take the cost, or the system gives no thread.
+    /// When argon2 does not take the cost, the pepper cannot be used, or the system gives no thread.
     pub fn new(config: &PasswordConfig, cores: usize) -> Result<Self, HashPoolError> {
         let kib = u32::try_from(config.memory.bytes() / 1024).map_err(|_| HashPoolError::Cost)?;
-        let cost = Cost::new(kib, config.passes, config.lanes).map_err(|_| HashPoolError::Cost)?;
-        let dummy = cost.dummy().map_err(|_| HashPoolError::Cost)?;
+        let peppers = match config.pepper_file.as_str() {
+            "" => Peppers::none(),
+            file => Peppers::read(Path::new(file))?,
+        };
+        let cost = Cost::new(kib, config.passes, config.lanes, peppers);
+        let cost = cost.map_err(|_| HashPoolError::Cost)?;
         let threads = match config.parallel_hashes {
             0 => (cores / 4).max(1),
             threads => threads,
         };
-        let pool = Self { shared: Arc::default(), cost, dummy: dummy.into(), threads };
+        let pool = Self { shared: Arc::default(), cost, threads };
         for number in 0..threads {
             let (shared, needed) = (Arc::clone(&pool.shared), pool.cost.blocks());
             thread::Builder::new()
@@ -117,13 +127,13 @@ impl HashPool {
         self.run(move |memory| cost.hash(password.expose(), memory.get()))
     }
 
-    /// Compares a password with a stored hash. With none, as for an unknown account, the same work
-    /// is done and nothing matches.
+    /// Compares a password with a stored hash. With none, as for an unknown account, with one of
+    /// less work than a new hash takes and with one that cannot be used, the work is the same.
     ///
     /// # Errors
     ///
     /// [`HashError::Busy`] when too many wait already, [`HashError::Stored`] when the stored hash
-    /// is of no use.
+    /// is of no use, [`HashError::Pepper`] when its pepper is missing.
     ///
     /// # Cancel safety
     ///
@@ -133,12 +143,17 @@ impl HashPool {
         password: NormalPassword,
         phc: Option<String>,
     ) -> impl Future<Output = Result<Verdict, HashError>> + Send + use<> {
-        let (cost, dummy) = (self.cost.clone(), Arc::clone(&self.dummy));
-        self.run(move |memory| {
-            let stored = cost.read(phc.as_deref().unwrap_or(&dummy))?;
-            let matches = stored.matches(password.expose(), memory.get())? && phc.is_some();
-            Ok(Verdict { matches, rehash: matches && !stored.is_current() })
-        })
+        let cost = self.cost.clone();
+        self.run(move |memory| cost.verify(password.expose(), phc.as_deref(), memory.get()))
+    }
+
+    /// Whether a stored hash could be verified at all; takes no time.
+    ///
+    /// # Errors
+    ///
+    /// As [`verify`](Self::verify), but for the queue.
+    pub fn check(&self, phc: &str) -> Result<(), HashError> {
+        self.cost.check(phc)
     }
 
     /// Memory that the threads hold once each has hashed, in bytes.
@@ -159,12 +174,17 @@ impl HashPool {
         self.shared.queue.lock().jobs.len()
     }
 
-    /// Runs other work that is too long for a thread that serves requests.
-    pub(crate) fn judge<T: Send + 'static>(
+    /// Judges a password here, as that takes too long for a thread that serves requests.
+    pub(crate) fn judge(
         &self,
-        work: impl FnOnce() -> T + Send + 'static,
-    ) -> impl Future<Output = Result<T, HashError>> + Send {
-        self.run(move |_| Ok(work()))
+        work: impl FnOnce() -> Result<NormalPassword, PolicyError> + Send + 'static,
+    ) -> impl Future<Output = Result<Result<NormalPassword, Vec<PolicyFault>>, HashError>> + Send
+    {
+        self.run(move |_| match work() {
+            Ok(password) => Ok(Ok(password)),
+            Err(PolicyError::Refused(faults)) => Ok(Err(faults)),
+            Err(PolicyError::Blocklist(error)) => Err(HashError::Blocklist(error.kind())),
+        })
     }
 
     fn run<T, W>(&self, work: W) -> impl Future<Output = Result<T, HashError>> + Send + use<T, W>
