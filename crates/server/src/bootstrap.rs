@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use gabion_auth::{AuthConfig, CreateUserError, Identity, Roles, StoreError};
+use gabion_auth::{
+    Account, AuthConfig, CreateUserError, HashError, Identity, Roles, StoreError, Username,
+};
 use gabion_config::{Secret, SecretFileError};
 use gabion_sql::Sql;
 use rand::seq::IndexedRandom;
@@ -18,6 +20,18 @@ pub enum BootstrapError {
         file: PathBuf,
         /// Why it cannot.
         source: SecretFileError,
+    },
+    /// Their passwords could not be verified, right or wrong.
+    #[error(
+        "auth.password.pepper_file does not hold the pepper that the password of {first} and of \
+         {others} other accounts was hashed with; put it back as a line of that file, or set new \
+         passwords with gabion user passwd"
+    )]
+    Pepper {
+        /// One of the accounts.
+        first: Username,
+        /// How many more there are.
+        others: usize,
     },
     /// The password or the name breaks a rule.
     #[error("the first account cannot be made from auth.bootstrap: {0}")]
@@ -38,12 +52,21 @@ const LETTERS: &[u8] = b"abcdefghijkmnpqrstuvwxyzACDEFGHJKLMNPQRTUVWXY34679";
 ///
 /// # Errors
 ///
-/// When its password breaks the policy, or the store fails.
+/// When its password breaks the policy, an account was hashed with a pepper that is not there, or the
+/// store fails.
 pub async fn first_account(
     identity: &Identity<Sql>,
     config: &AuthConfig,
 ) -> Result<Option<(String, Secret)>, BootstrapError> {
-    if !identity.list_users().await?.is_empty() {
+    let accounts = identity.list_users().await?;
+    let lacks = |account: &&Account| {
+        identity.hashes().check(&account.password_hash) == Err(HashError::Pepper)
+    };
+    let mut lacking = accounts.iter().filter(lacks).map(|account| account.username.clone());
+    if let Some(first) = lacking.next() {
+        return Err(BootstrapError::Pepper { first, others: lacking.count() });
+    }
+    if !accounts.is_empty() {
         return Ok(None);
     }
     let (password, made_up) = match config.bootstrap.password_file.as_str() {
