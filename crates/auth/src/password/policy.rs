@@ -128,10 +128,12 @@ impl PasswordPolicy {
         if length > self.max_length {
             faults.push(PolicyFault::TooLong(self.max_length));
         }
-        if self.blocklist.contains(normal.expose()).map_err(PolicyError::Blocklist)? {
+        // Of one that is too long nothing more is asked: it would be work without an end.
+        let fits = length <= self.max_length;
+        if fits && self.blocklist.contains(normal.expose()).map_err(PolicyError::Blocklist)? {
             faults.push(PolicyFault::Blocked);
         }
-        if length <= self.max_length && !self.is_strong(normal.expose(), &parts(own_words)) {
+        if fits && !self.is_strong(normal.expose(), &parts(own_words)) {
             faults.push(PolicyFault::Guessable);
         }
         if faults.is_empty() { Ok(normal) } else { Err(PolicyError::Refused(faults)) }

@@ -28,6 +28,8 @@ mod build;
 use std::{fs::File, io, os::unix::fs::FileExt, path::Path};
 
 use aws_lc_rs::digest::{Context, Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+use unicode_normalization::UnicodeNormalization;
+use zeroize::Zeroizing;
 
 pub use self::build::{FilterBuilder, FilterSummary};
 use super::BlocklistError;
@@ -148,9 +150,10 @@ impl Filter {
         match self.kind {
             FilterKind::Passwords => self.has(leading(&digest(&SHA256, folded.as_bytes()))),
             FilterKind::Sha1 => {
+                let normal: Zeroizing<String> = Zeroizing::new(password.nfc().collect());
                 let hash =
                     |text: &str| leading(&digest(&SHA1_FOR_LEGACY_USE_ONLY, text.as_bytes()));
-                Ok(self.has(hash(password))? || (password != folded && self.has(hash(folded))?))
+                Ok(self.has(hash(&normal))? || (*normal != folded && self.has(hash(folded))?))
             }
         }
     }
