@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use gabion_clock::{Clock, SystemClock};
+use proptest::prelude::*;
 
 use super::*;
 
@@ -154,4 +155,22 @@ fn more_than_a_kilobyte_is_refused_before_it_is_read() {
 fn a_policy_that_nothing_satisfies_is_refused() {
     let config = PasswordConfig { min_length: 20, max_length: 19, ..PasswordConfig::default() };
     assert!(PasswordPolicy::new(&config, Blocklist::shipped()).is_err());
+}
+
+proptest! {
+    // What zxcvbn counts overflows for longer texts: 100 keys of a walk with many turns, for one.
+    #[test]
+    fn no_text_is_too_much_for_the_score(
+        text in "[qazwsxedc]{0,100}|[a-c1-3 ]{0,100}|[aA4@!1|7$5]{0,60}|\\PC{0,40}",
+        own in "\\PC{0,70}|[a-c1-3.]{0,40}",
+    ) {
+        let _ = policy().is_strong(&text, &parts(&[&own]));
+    }
+
+    #[test]
+    fn what_is_made_of_own_words_and_signs_alone_is_guessable(
+        text in "(ann|miller|1987|shop|[ ._-]){1,12}",
+    ) {
+        prop_assert!(!policy().is_strong(&text, &parts(&["ann.miller1987", "shop"])));
+    }
 }
