@@ -7,7 +7,7 @@ mod plain;
 
 use std::{
     fs::File,
-    io::{self, BufReader},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -64,6 +64,12 @@ pub enum BlocklistError {
         max = plain::MAX_ENTRIES
     )]
     TooLong(PathBuf),
+    /// It is neither text nor a filter.
+    #[error(
+        "the password blocklist {} is neither a filter nor text: most of its lines are not UTF-8",
+        .0.display()
+    )]
+    Foreign(PathBuf),
     /// It is a filter, but not a whole one of a kind that is known.
     #[error("the password blocklist {} {problem}; build it anew", .file.display())]
     Damaged {
@@ -89,15 +95,15 @@ impl Blocklist {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read, is a filter that is damaged, or a text with too many lines.
+    /// When the file cannot be read, is a filter that is damaged, is mostly no text, or is a text with
+    /// too many lines.
     pub fn with_file(path: &Path) -> Result<Self, BlocklistError> {
         let failed = |cause| BlocklistError::Io { file: path.to_owned(), cause };
         let file = File::open(path).map_err(failed)?;
         let own = if Filter::is_one(&file).map_err(failed)? {
             Own::Filter(Filter::open(path, file)?)
         } else {
-            let read = Plain::read(BufReader::new(file)).map_err(failed)?;
-            Own::Plain(read.ok_or_else(|| BlocklistError::TooLong(path.to_owned()))?)
+            Own::Plain(Plain::read(path, file)?)
         };
         Ok(Self { own: Some(own), ..Self::shipped() })
     }

@@ -38,7 +38,7 @@ pub(super) enum BlocklistCommand {
         /// The file to write
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
-        /// The lists have SHA-1 hashes: 40 hexadecimal digits a line, and anything after a :
+        /// The lists have SHA-1 hashes: 40 hexadecimal digits a line, then nothing or a : and more
         #[arg(long)]
         sha1: bool,
         /// Replace a file that is there

@@ -205,6 +205,10 @@ fn a_list_of_sha_1_hashes_becomes_a_filter() {
     home.run(&["blocklist", "build", &list, "--sha1", "--out", &out]).good();
     let told = finish(home.bare(&["blocklist", "check", &out, "--json"]), LISTED).json();
     assert_eq!(told, json!({"listed": true, "entries": 2}));
+    // Without the flag it would list what nobody types.
+    let told = home.run(&["blocklist", "build", &list, "--out", &out, "--force"]);
+    assert_eq!(told.code, Some(1), "{told:?}");
+    assert!(told.stderr.contains("SHA-1"), "{told:?}");
 }
 
 const PEPPER: &str = "Zm9yIHRlc3RzIG9ubHk6IGEgcGVwcGVyIG9mIHNvcnRz";

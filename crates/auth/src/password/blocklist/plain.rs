@@ -1,13 +1,15 @@
 //! An operator's own list as text, held in memory.
 
 use std::{
+    fs::File,
     hash::BuildHasher,
-    io::{self, BufRead, Read},
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
 };
 
 use foldhash::quality::RandomState;
 
-use super::fold;
+use super::{BlocklistError, fold};
 
 /// Passwords as sorted hashes of 8 bytes, keyed anew in each process.
 pub(super) struct Plain {
@@ -21,21 +23,30 @@ pub(super) const MAX_ENTRIES: usize = 4 << 20;
 const MAX_LINE: u64 = 1024;
 
 impl Plain {
-    /// Reads one password a line; `None` when there are too many.
-    pub(super) fn read(mut lines: impl BufRead) -> io::Result<Option<Self>> {
+    /// Reads one password a line.
+    pub(super) fn read(path: &Path, file: File) -> Result<Self, BlocklistError> {
+        let failed = |cause| BlocklistError::Io { file: path.to_owned(), cause };
+        let mut lines = BufReader::new(file);
         let mut list = Self { hasher: RandomState::default(), hashes: Vec::new() };
-        let mut line = Vec::new();
-        while read_line(&mut lines, &mut line)? {
-            let Some(text) = text(&line) else { continue };
+        let (mut line, mut foreign) = (Vec::new(), 0);
+        while read_line(&mut lines, &mut line).map_err(failed)? {
+            let Some(text) = text(&line) else {
+                foreign += usize::from(!line.is_empty());
+                continue;
+            };
             if list.hashes.len() == MAX_ENTRIES {
-                return Ok(None);
+                return Err(BlocklistError::TooLong(path.to_owned()));
             }
             list.hashes.push(list.hasher.hash_one(fold(text).as_str()));
+        }
+        // A few lines of another encoding are in most lists; a compressed list is nothing else.
+        if foreign > list.hashes.len() {
+            return Err(BlocklistError::Foreign(path.to_owned()));
         }
         list.hashes.sort_unstable();
         list.hashes.dedup();
         list.hashes.shrink_to_fit();
-        Ok(Some(list))
+        Ok(list)
     }
 
     pub(super) fn contains(&self, folded: &str) -> bool {

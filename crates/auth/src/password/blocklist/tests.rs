@@ -205,6 +205,14 @@ fn an_operators_text_is_read_line_by_line() {
 }
 
 #[test]
+fn what_is_no_text_is_refused_and_a_stray_line_is_not() {
+    let scratch = Scratch::new(b"\x1f\x8b\x08\n\xff\xfe\n\x80\x81\x82\nx");
+    assert!(matches!(scratch.list(), Err(BlocklistError::Foreign(_))));
+    let scratch = Scratch::new(b"one line\n\xe9t\xe9\nanother line\n");
+    assert_eq!(scratch.list().unwrap().own_entries(), 2);
+}
+
+#[test]
 fn a_text_of_too_many_lines_names_the_command_that_helps() {
     let scratch = Scratch::new(&b"x\n".repeat(plain::MAX_ENTRIES + 1));
     let told = scratch.list().err().unwrap().to_string();

@@ -37,6 +37,8 @@ pub struct FilterBuilder {
     parts: Parts,
     lines: u64,
     skipped: u64,
+    /// Lines that look like a hash.
+    hashes: u64,
 }
 
 /// What became of the lines.
@@ -58,6 +60,8 @@ const MAX_LINES: u64 = 1 << 32;
 /// Files that the hashes are spread over, by their first byte.
 const PARTS: usize = 256;
 const BUFFER: usize = 64 << 10;
+/// Lines after which the kind of the list is judged for the first time.
+const SAMPLE: u64 = 1000;
 
 impl FilterBuilder {
     /// Begins a filter that is to be the file `out`; beside it there must be room.
@@ -67,21 +71,27 @@ impl FilterBuilder {
     /// When the files in between cannot be made.
     pub fn new(out: &Path, kind: FilterKind) -> io::Result<Self> {
         let parts = Parts::new(out)?;
-        Ok(Self { kind, out: out.to_owned(), parts, lines: 0, skipped: 0 })
+        Ok(Self { kind, out: out.to_owned(), parts, lines: 0, skipped: 0, hashes: 0 })
     }
 
     /// Adds a line, without its end.
     ///
     /// # Errors
     ///
-    /// When the disk is full, or there are more than 4 294 967 296 lines.
+    /// When the disk is full, there are more than 4 294 967 296 lines, or most of the first thousand are
+    /// of the other kind.
     pub fn add(&mut self, line: &[u8]) -> io::Result<()> {
         self.lines += 1;
+        let of_hash = sha1(line);
+        self.hashes += u64::from(of_hash.is_some());
+        if self.lines == SAMPLE {
+            self.ensure_kind()?;
+        }
         let hash = match self.kind {
             FilterKind::Passwords => plain::text(line)
                 .filter(|text| text.len() <= 1024)
                 .map(|text| leading(&digest(&SHA256, fold(text).as_bytes()))),
-            FilterKind::Sha1 => sha1(line),
+            FilterKind::Sha1 => of_hash,
         };
         let Some(hash) = hash else {
             self.skipped += 1;
@@ -91,6 +101,20 @@ impl FilterBuilder {
             return Err(io::Error::other("the filter has room for 4294967296 lines"));
         }
         self.parts.add(hash)
+    }
+
+    /// A list of the other kind would make a filter that lists nothing anybody types.
+    fn ensure_kind(&self) -> io::Result<()> {
+        let mostly_hashes = self.hashes > self.lines / 2;
+        match self.kind {
+            FilterKind::Passwords if mostly_hashes => {
+                Err(io::Error::other("most lines look like SHA-1 hashes, not like passwords"))
+            }
+            FilterKind::Sha1 if !mostly_hashes && self.lines > 0 => {
+                Err(io::Error::other("most lines are no SHA-1 hashes"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Adds every line of `list`, and tells `progress` after each piece of it how many lines there
@@ -124,8 +148,10 @@ impl FilterBuilder {
     ///
     /// # Errors
     ///
-    /// When the disk is full, or the hashes given as a list are no hashes: they are not spread.
+    /// When the disk is full, most lines are of the other kind, or the hashes given as a list are no
+    /// hashes: they are not spread.
     pub fn finish(mut self, mut progress: impl FnMut(f64)) -> io::Result<FilterSummary> {
+        self.ensure_kind()?;
         let bits = bits(self.lines - self.skipped);
         let new = self.parts.folder.join("filter");
         let mut writer = Writer::new(&new, bits)?;

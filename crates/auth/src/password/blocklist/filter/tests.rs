@@ -87,14 +87,41 @@ fn a_list_of_hashes_is_taken_as_it_is() {
     };
     let small = hash("velvet kayak outruns");
     let counted = format!("{}:42", hash("Granite Otter Marbles").to_lowercase());
-    let summary = scratch.build(FilterKind::Sha1, [&small, &counted, "no hash", "", &small[..39]]);
-    assert_eq!((summary.entries, summary.skipped), (2, 3));
+    let zeros = "0".repeat(40);
+    let lines = [&small, &counted, "no hash", &small[..39], &zeros];
+    let summary = scratch.build(FilterKind::Sha1, lines);
+    assert_eq!((summary.entries, summary.skipped), (3, 2));
     let list = scratch.list().unwrap();
     for listed in ["velvet kayak outruns", "Velvet Kayak Outruns", "Granite Otter Marbles"] {
         assert!(list.contains(listed).unwrap(), "{listed}");
     }
     // Of a hash nobody knows the other spellings.
     assert!(!list.contains("granite otter marbles").unwrap());
+}
+
+/// Makes a line of a number.
+type Line = fn(usize) -> String;
+
+#[test]
+fn a_list_of_the_other_kind_is_noticed_soon() {
+    let hash = |number: usize| format!("{number:040x}");
+    let counted: Line = |number| format!("{number:040X}:3");
+    let makers = [(FilterKind::Passwords, counted), (FilterKind::Sha1, line as Line)];
+    for (kind, other) in makers {
+        let scratch = Scratch::new();
+        let mut builder = FilterBuilder::new(&scratch.file(), kind).unwrap();
+        assert!((0..2000).any(|number| builder.add(other(number).as_bytes()).is_err()));
+        let mut builder = FilterBuilder::new(&scratch.file(), kind).unwrap();
+        (0..3).for_each(|number| builder.add(other(number).as_bytes()).unwrap());
+        assert!(builder.finish(|_| ()).is_err() && !scratch.file().exists());
+    }
+    // A few hashes among passwords are passwords.
+    let scratch = Scratch::new();
+    scratch.build(
+        FilterKind::Passwords,
+        (0..9).map(|number| if number < 4 { hash(number) } else { line(number) }),
+    );
+    assert!(scratch.list().unwrap().contains(&hash(3)).unwrap());
 }
 
 #[test]
