@@ -1,19 +1,29 @@
 //! Access tokens: signed JSON Web Tokens (RFC 7519, profile of RFC 9068), strictly read.
 
+mod algorithm;
 mod cache;
 mod claims;
 mod header;
 mod issuer;
+mod jwk;
 mod key;
+mod key_id;
+mod keys;
 mod strict;
 mod verifier;
+mod verifying;
 
 pub use self::{
+    algorithm::{Algorithm, UnknownAlgorithm},
     cache::{Expires, VerifiedTokens},
     claims::Claims,
     issuer::Issuer,
-    key::{Algorithm, InvalidKeyId, KeyId, KeyResolver, SigningKey, VerifyingKey, WeakKey},
+    jwk::InvalidJwk,
+    key::{InvalidKey, SigningKey, WeakKey},
+    key_id::{InvalidKeyId, KeyId},
+    keys::{KeyResolver, SigningKeys},
     verifier::{TokenError, Verifier},
+    verifying::VerifyingKey,
 };
 
 #[cfg(test)]

@@ -1,28 +1,19 @@
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gabion_clock::UnixTime;
 use serde::Serialize;
 
-use super::SigningKey;
+use super::SigningKeys;
 use crate::{Roles, Session, SessionId};
 
 /// Issues access tokens.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Issuer {
-    key: SigningKey,
-    /// The encoded header with its dot: the same for each token.
-    prefix: String,
+    keys: Arc<dyn SigningKeys>,
     issuer: Arc<str>,
     audience: Arc<str>,
     ttl: Duration,
-}
-
-#[derive(Serialize)]
-struct Header<'a> {
-    alg: &'a str,
-    kid: &'a str,
-    typ: &'a str,
 }
 
 #[derive(Serialize)]
@@ -39,20 +30,18 @@ struct Body<'a> {
 }
 
 impl Issuer {
-    /// Signs with `key`, in the name of `issuer`, for `audience`; each token is good for `ttl`,
-    /// which is rounded up to whole seconds.
+    /// Signs with the present key of `keys` (a [`SigningKey`](super::SigningKey), or a
+    /// [`KeyRing`](crate::KeyRing) that rotates), in the name of `issuer`, for `audience`; each token
+    /// is good for `ttl`, which is rounded up to whole seconds.
     pub fn new(
-        key: SigningKey,
+        keys: impl SigningKeys,
         issuer: impl Into<Arc<str>>,
         audience: impl Into<Arc<str>>,
         ttl: Duration,
     ) -> Self {
-        let header =
-            Header { alg: key.algorithm().as_str(), kid: key.id().as_str(), typ: "at+jwt" };
-        let prefix = encode(&header) + ".";
         let ttl = Duration::from_millis(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
         let ttl = Duration::from_secs(ttl.as_millis().div_ceil(1000).max(1) as u64);
-        Self { key, prefix, issuer: issuer.into(), audience: audience.into(), ttl }
+        Self { keys: Arc::new(keys), issuer: issuer.into(), audience: audience.into(), ttl }
     }
 
     /// How long its tokens are good.
@@ -77,17 +66,25 @@ impl Issuer {
             sid: session.id.to_string(),
             roles: roles.iter().collect(),
         };
-        let mut token = self.prefix.clone() + &encode(&body);
-        // Signing fails only for a key of another family than its algorithm, which no constructor
-        // of `SigningKey` makes; a token without a signature is refused by every verifier.
-        let signature = self.key.sign(&token).unwrap_or_default();
+        // Text, numbers and lists of text always serialise.
+        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let key = self.keys.signing_key();
+        let mut token = String::with_capacity(key.prefix().len() + body.len() * 2);
+        token.push_str(key.prefix());
+        URL_SAFE_NO_PAD.encode_string(body, &mut token);
+        // Signing fails only when the cryptography library has no memory or no randomness; a token
+        // without a signature is refused by every verifier.
+        let signature = key.sign(&token).unwrap_or_default();
         token.push('.');
         token.push_str(&signature);
         token
     }
 }
 
-fn encode(part: &impl Serialize) -> String {
-    // Text, numbers and lists of text always serialise.
-    URL_SAFE_NO_PAD.encode(serde_json::to_vec(part).unwrap_or_default())
+impl fmt::Debug for Issuer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Issuer");
+        debug.field("issuer", &self.issuer).field("audience", &self.audience);
+        debug.field("ttl", &self.ttl).finish_non_exhaustive()
+    }
 }

@@ -9,8 +9,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{KeyRing, RefreshTokens, Roles, Session, SessionId, Username};
 
+mod algorithms;
 mod cache;
 mod header;
+mod jwk;
 mod property;
 
 const SECRET: [u8; 32] = [7; 32];

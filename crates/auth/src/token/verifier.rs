@@ -46,6 +46,34 @@ pub enum TokenError {
 }
 
 /// Verifies access tokens: signature first, then every claim, all of them required.
+///
+/// It needs no private key. A service that only verifies has the public keys of the issuer and no
+/// [`Issuer`](super::Issuer) of its own:
+///
+/// ```
+/// use std::{sync::Arc, time::Duration};
+///
+/// use gabion_auth::{KeyResolver, Verifier, VerifyingKey};
+/// use serde_json::json;
+///
+/// /// The issuer's published keys.
+/// struct Published(Vec<Arc<VerifyingKey>>);
+///
+/// impl KeyResolver for Published {
+///     fn resolve(&self, kid: Option<&str>) -> Option<Arc<VerifyingKey>> {
+///         self.0.iter().find(|key| Some(key.id().as_str()) == kid).cloned()
+///     }
+/// }
+///
+/// let set = json!({ "keys": [{
+///     "kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "use": "sig", "kid": "2026-a",
+///     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+/// }]});
+/// let keys = set["keys"].as_array().into_iter().flatten();
+/// let keys: Result<Vec<_>, _> = keys.map(|jwk| VerifyingKey::from_jwk(jwk).map(Arc::new)).collect();
+/// let verifier = Verifier::new(Published(keys?), "login", "reports", Duration::from_secs(30));
+/// # Ok::<(), gabion_auth::InvalidJwk>(())
+/// ```
 pub struct Verifier {
     keys: Box<dyn KeyResolver>,
     issuer: Arc<str>,
@@ -80,6 +108,12 @@ impl Verifier {
     #[must_use]
     pub fn leeway(&self) -> Duration {
         self.leeway
+    }
+
+    /// The present epoch of its keys: see [`KeyResolver::epoch`].
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.keys.epoch()
     }
 
     /// What `token` says, if it is to be believed at `now`.
@@ -158,6 +192,8 @@ impl Verifier {
     }
 }
 
+/// Takes UTF-8 alone (RFC 7515 §5.2): in members that are ignored the parser of JSON does not look.
 fn decode(part: &str) -> Result<Vec<u8>, TokenError> {
-    URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenError::Malformed)
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok();
+    bytes.filter(|bytes| std::str::from_utf8(bytes).is_ok()).ok_or(TokenError::Malformed)
 }

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::*;
+use super::{algorithms::key_of, *};
 
 proptest! {
     #[test]
@@ -13,9 +13,31 @@ proptest! {
         prop_assert!(verify(&signed(&header().to_string(), &claims)).is_err());
     }
 
+    // CVE-2026-25537
+    #[test]
+    fn a_claim_of_another_type_is_never_accepted((name, value) in mistyped()) {
+        let token = with_claims(json!({ name: value }));
+        prop_assert!(verify(&token).is_err(), "{}: {}", name, value);
+    }
+
     #[test]
     fn no_header_panics(header in json_text()) {
         prop_assert!(verify(&signed(&header, &claims().to_string())).is_err());
+    }
+
+    #[test]
+    fn no_signature_is_guessed(which in 0..4_usize, guess in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let key = key_of(Algorithm::ALL[which]);
+        let guess = URL_SAFE_NO_PAD.encode(guess);
+        prop_assert!(!key.verifying_key().verify("message", &guess));
+    }
+
+    #[test]
+    fn no_jwk_panics(jwk in json_value(), name in "kty|kid|crv|x|y|n|e|alg|use|key_ops") {
+        let mut known = key_of(Algorithm::Es256).verifying_key().to_jwk().unwrap();
+        known[name] = jwk.clone();
+        let _ = VerifyingKey::from_jwk(&known);
+        prop_assert!(VerifyingKey::from_jwk(&jwk).is_err());
     }
 
     #[test]
@@ -26,6 +48,38 @@ proptest! {
             prop_assert!(claims.expires_at > claims.issued_at);
         }
     }
+}
+
+/// A claim with a value of a type that it never has.
+fn mistyped() -> impl Strategy<Value = (&'static str, Value)> {
+    let names = ["iss", "aud", "sub", "sid", "jti", "iat", "nbf", "exp", "roles"];
+    let names = proptest::sample::select(names.to_vec());
+    (names, json_value()).prop_filter("of its type", |(name, value)| match *name {
+        "iat" | "nbf" | "exp" => !value.is_u64(),
+        "roles" => !value.as_array().is_some_and(|list| list.iter().all(Value::is_string)),
+        "aud" => !value.as_array().is_some_and(|list| list.contains(&json!("gabion"))),
+        _ => true,
+    })
+}
+
+/// JSON of any type, shallow.
+fn json_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".{0,12}".prop_map(Value::from),
+        "[A-Za-z0-9_-]{32,43}".prop_map(|text| Value::from(format!("~{text}"))),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::vec((".{0,5}", inner), 0..4)
+                .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+        ]
+    })
 }
 
 /// Objects with known names and any values, and pieces of them.
