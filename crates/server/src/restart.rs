@@ -49,7 +49,9 @@ pub struct Restarter {
     last: Mutex<Option<LastRestart>>,
     /// Kept until this process ends: its end tells the successor that we are gone.
     successor: Mutex<Option<Successor>>,
-    /// Told before a new process is started: from then on two may share the store.
+    /// Whether two processes may share the store.
+    shared: Mutex<bool>,
+    /// Told before a new process is started: from then on two may.
     sharing: OnceLock<Box<dyn Fn(bool) + Send + Sync>>,
 }
 
@@ -73,6 +75,7 @@ impl Restarter {
             predecessor: AtomicBool::new(false),
             last: Mutex::new(None),
             successor: Mutex::new(None),
+            shared: Mutex::new(false),
             sharing: OnceLock::new(),
         }
     }
@@ -143,6 +146,8 @@ impl Restarter {
 
     fn hand_over(&self, successor: Successor) {
         info!(pid = successor.pid(), generation = successor.generation(), "handed over");
+        // Once more, now that it has opened everything.
+        self.share(true);
         self.notifier.main_pid(successor.pid());
         *self.successor.lock().unwrap_or_else(PoisonError::into_inner) = Some(successor);
         self.drain.begin();
@@ -155,7 +160,14 @@ impl Restarter {
         self.note("undone", detail);
     }
 
+    /// Runs `act` unless two processes share the store; while it runs, none begin to.
+    pub fn alone<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        (!*shared).then(act)
+    }
+
     fn share(&self, shared: bool) {
+        *self.shared.lock().unwrap_or_else(PoisonError::into_inner) = shared;
         if let Some(told) = self.sharing.get() {
             told(shared);
         }

@@ -139,7 +139,6 @@ impl ServerSettings {
         [
             ("server.tls.cert_file", !tls.cert_file.is_empty()),
             ("server.tls.key_file", !tls.key_file.is_empty()),
-            ("auth.algorithm", self.auth.algorithm != "HS256"),
             ("limits.time.tls_handshake", handshake != defaults.limits.time.tls_handshake),
             ("store.sql", !self.store.sql.is_empty()),
             ("store.redis", !self.store.redis.is_empty()),

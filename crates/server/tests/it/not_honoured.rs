@@ -2,10 +2,9 @@
 
 use crate::server::{Home, Server};
 
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 7] = [
     ("server.tls.cert_file", "/none/cert.pem"),
     ("server.tls.key_file", "/none/key.pem"),
-    ("auth.algorithm", "EdDSA"),
     ("limits.time.tls_handshake", "5s"),
     ("store.sql", "postgres://user:hunter2@db.example/gabion"),
     ("store.redis", "redis://:hunter2@cache.example"),
