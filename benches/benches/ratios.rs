@@ -4,6 +4,7 @@
 
 use std::{process::ExitCode, time::Duration};
 
+use gabion_auth::Algorithm;
 use gabion_benches::{
     figure::nanos,
     options::{Options, Order},
@@ -11,7 +12,7 @@ use gabion_benches::{
     subject::{
         cached::{Ours, QuickCache},
         rate::{Governor, Keys, Table as RateTable},
-        token::{Cold, Jsonwebtoken, Remembered, Tokens},
+        token::{Cold, Issuing, Jsonwebtoken, JsonwebtokenIssuing, Remembered, Tokens},
     },
     table::Table,
     verdict::word,
@@ -150,10 +151,16 @@ fn rate_checks(ratios: &mut Ratios, rounds: Rounds) {
 }
 
 fn tokens(ratios: &mut Ratios, rounds: Rounds) {
-    let tokens = Tokens::new(4096);
-    let (mut ours, mut peer) = (Cold::new(&tokens), Jsonwebtoken::new(&tokens));
-    let compared = rounds.compare(|| ours.verify(), || peer.verify());
-    ratios.judge("token verify, HS256", "jsonwebtoken", compared, 1.0, NOISE);
+    for algorithm in Algorithm::ALL {
+        let tokens = Tokens::signed_by(algorithm, 4096);
+        let (mut ours, mut peer) = (Cold::new(&tokens), Jsonwebtoken::new(&tokens));
+        let compared = rounds.compare(|| ours.verify(), || peer.verify());
+        let work = format!("token verify, {algorithm}");
+        ratios.judge(&work, "jsonwebtoken", compared, 1.0, NOISE);
+        let (mut ours, mut peer) = (Issuing::new(&tokens), JsonwebtokenIssuing::new(&tokens));
+        let compared = rounds.compare(|| ours.issue(), || peer.issue());
+        ratios.judge(&format!("token issue, {algorithm}"), "jsonwebtoken", compared, 1.0, NOISE);
+    }
     let mut remembered = Remembered::new(&Tokens::new(10_000));
     let found = rounds.alone(|| remembered.find());
     ratios.tell("token seen before", found, "≤ 150 ns*");

@@ -2,9 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
+use aws_lc_rs::{
+    encoding::{AsDer, Pkcs8V1Der},
+    rand::SystemRandom,
+    rsa,
+    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
+};
 use gabion_auth::{
-    Claims, Issuer, KeyResolver, Principal, Revocations, Roles, Session, SessionId, SigningKey,
-    TokenError, Username, VerifiedTokens, Verifier, VerifyingKey,
+    Algorithm, Claims, Issuer, KeyResolver, KeyRing, Principal, Revocations, Roles, Session,
+    SessionId, SigningKey, TokenError, Username, VerifiedTokens, Verifier, VerifyingKey,
 };
 use gabion_clock::{Clock, SystemClock, UnixTime};
 use jsonwebtoken::{DecodingKey, EncodingKey, Header, Validation};
@@ -22,19 +28,67 @@ pub struct Tokens {
     texts: Vec<String>,
     sessions: Vec<Session>,
     key: SigningKey,
+    /// The same key for the peer.
+    peer: (EncodingKey, DecodingKey),
     now: UnixTime,
 }
 
+/// One key for both sides.
+fn keys(algorithm: Algorithm) -> (SigningKey, (EncodingKey, DecodingKey)) {
+    const MADE: &str = "the library makes keys that it reads";
+    let ours = |document: &[u8]| SigningKey::from_pkcs8(algorithm, document).expect(MADE);
+    match algorithm {
+        Algorithm::EdDsa => {
+            let pair = Ed25519KeyPair::generate().expect(MADE);
+            let document = pair.to_pkcs8v1().expect(MADE);
+            let public = DecodingKey::from_ed_der(pair.public_key().as_ref());
+            let document = document.as_ref();
+            (ours(document), (EncodingKey::from_ed_der(document), public))
+        }
+        Algorithm::Es256 => {
+            let (form, unused) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+            let document = EcdsaKeyPair::generate_pkcs8(form, &unused).expect(MADE);
+            let document = document.as_ref();
+            let pair = EcdsaKeyPair::from_pkcs8(form, document).expect(MADE);
+            let public = DecodingKey::from_ec_der(pair.public_key().as_ref());
+            (ours(document), (EncodingKey::from_ec_der(document), public))
+        }
+        Algorithm::Rs256 => {
+            let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).expect(MADE);
+            let document: Pkcs8V1Der<'_> = pair.as_der().expect(MADE);
+            let document = document.as_ref();
+            let public = DecodingKey::from_rsa_der(pair.public_key().as_ref());
+            // The peer wants the RSAPrivateKey (RFC 8017 §A.1.2) that the document of a key of 2048
+            // bits holds from its 26th byte on.
+            (ours(document), (EncodingKey::from_rsa_der(&document[26..]), public))
+        }
+        _ => (
+            SigningKey::hs256(SECRET).expect("the secret has 32 bytes"),
+            (EncodingKey::from_secret(SECRET), DecodingKey::from_secret(SECRET)),
+        ),
+    }
+}
+
 impl Tokens {
-    /// `count` of them, each of its own session and account.
+    /// `count` of them with HS256, each of its own session and account.
     ///
     /// # Panics
     ///
     /// Never: the names and the secret are well formed.
     #[must_use]
     pub fn new(count: usize) -> Arc<Self> {
+        Self::signed_by(Algorithm::Hs256, count)
+    }
+
+    /// The same with another algorithm.
+    ///
+    /// # Panics
+    ///
+    /// When the cryptography library makes no key.
+    #[must_use]
+    pub fn signed_by(algorithm: Algorithm, count: usize) -> Arc<Self> {
         let now = SystemClock::new().unix();
-        let key = SigningKey::hs256(SECRET).expect("the secret has 32 bytes");
+        let (key, peer) = keys(algorithm);
         let session = |i: usize| Session {
             id: SessionId::random(),
             username: Username::parse(&format!("user-{i:07}")).expect("a name of known characters"),
@@ -48,7 +102,7 @@ impl Tokens {
         let issuer = Issuer::new(key.clone(), NAME, NAME, HOUR);
         let roles = Roles::new(["user"]);
         let texts = sessions.iter().map(|session| issuer.issue(session, &roles, now)).collect();
-        Arc::new(Self { texts, sessions, key, now })
+        Arc::new(Self { texts, sessions, key, peer, now })
     }
 
     /// The tokens.
@@ -61,6 +115,12 @@ impl Tokens {
     #[must_use]
     pub fn sessions(&self) -> &[Session] {
         &self.sessions
+    }
+
+    /// The peer's name of their algorithm.
+    fn peers_algorithm(&self) -> jsonwebtoken::Algorithm {
+        let name = self.key.algorithm().as_str();
+        name.parse().expect("both have the registered names")
     }
 
     /// What verifies them.
@@ -131,14 +191,14 @@ impl Jsonwebtoken {
     /// Over `tokens` in uniform order.
     #[must_use]
     pub fn new(tokens: &Arc<Tokens>) -> Self {
-        let mut validation = Validation::new(jsonwebtoken::Algorithm::HS256);
+        let mut validation = Validation::new(tokens.peers_algorithm());
         validation.set_issuer(&[NAME]);
         validation.set_audience(&[NAME]);
         validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         validation.validate_nbf = true;
         validation.leeway = LEEWAY.as_secs();
         let order = Order::uniform(tokens.texts.len());
-        let key = DecodingKey::from_secret(SECRET);
+        let key = tokens.peer.1.clone();
         Self { key, validation, tokens: Arc::clone(tokens), order }
     }
 
@@ -165,6 +225,8 @@ impl Jsonwebtoken {
 /// Tokens that were verified before, and sessions that have ended meanwhile.
 pub struct Remembered {
     verified: VerifiedTokens<Principal>,
+    /// Asked each time whether a key was taken away meanwhile.
+    verifier: Verifier,
     revocations: Revocations,
     /// In the order in which they come: a server has read the token just now.
     drawn: Vec<String>,
@@ -187,23 +249,28 @@ impl Remembered {
         let count = tokens.texts.len();
         // Room to spare: what is measured is a hit.
         let verified = VerifiedTokens::new(count * 2, LEEWAY);
-        let verifier = tokens.verifier();
-        for token in &tokens.texts {
+        let ring = Arc::new(KeyRing::ephemeral());
+        let issuer = Issuer::new(Arc::clone(&ring), NAME, NAME, HOUR);
+        let roles = Roles::new(["user"]);
+        let verifier = Verifier::new(ring, NAME, NAME, LEEWAY);
+        let texts: Vec<String> =
+            tokens.sessions.iter().map(|one| issuer.issue(one, &roles, tokens.now)).collect();
+        for token in &texts {
             let claims = verifier.verify(token, tokens.now).expect("issued just now");
-            verified.insert(token, Arc::new(claims.into()));
+            verified.insert(token, verifier.epoch(), Arc::new(claims.into()));
         }
         let revocations = Revocations::new();
         (0..1000).for_each(|_| revocations.end(SessionId::random(), tokens.now + HOUR));
         let mut order = Order::skewed(count);
-        let drawn = (0..DRAWN).map(|_| tokens.texts[order.next_index()].clone()).collect();
-        Self { verified, revocations, drawn, at: 0, now: tokens.now }
+        let drawn = (0..DRAWN).map(|_| texts[order.next_index()].clone()).collect();
+        Self { verified, verifier, revocations, drawn, at: 0, now: tokens.now }
     }
 
-    /// Finds the next token, which asks for its expiry too.
+    /// Finds the next token, which asks for its expiry and for its key too.
     #[inline]
     pub fn find(&mut self) -> Option<Arc<Principal>> {
         self.at = (self.at + 1) & (DRAWN - 1);
-        self.verified.get(&self.drawn[self.at], self.now)
+        self.verified.get(&self.drawn[self.at], self.verifier.epoch(), self.now)
     }
 
     /// The same, and asks whether the session has ended.
@@ -253,11 +320,11 @@ impl JsonwebtokenIssuing {
     /// For the sessions of `tokens`.
     #[must_use]
     pub fn new(tokens: &Arc<Tokens>) -> Self {
-        let mut header = Header::new(jsonwebtoken::Algorithm::HS256);
+        let mut header = Header::new(tokens.peers_algorithm());
         header.typ = Some(String::from("at+jwt"));
         header.kid = Some(tokens.key.id().as_str().to_owned());
         let order = Order::uniform(tokens.texts.len());
-        Self { key: EncodingKey::from_secret(SECRET), header, tokens: Arc::clone(tokens), order }
+        Self { key: tokens.peer.0.clone(), header, tokens: Arc::clone(tokens), order }
     }
 
     /// A token for the next session.
@@ -286,13 +353,15 @@ mod tests {
 
     #[test]
     fn both_verifiers_find_the_same() {
-        let tokens = Tokens::new(50);
-        let (mut ours, mut peer) = (Cold::new(&tokens), Jsonwebtoken::new(&tokens));
-        for _ in 0..100 {
-            let claims = ours.verify().unwrap();
-            let (subject, session, id, roles) = peer.verify().unwrap();
-            assert_eq!((claims.subject, claims.session), (subject, session));
-            assert_eq!((claims.id, claims.roles), (id.bits(), roles));
+        for algorithm in Algorithm::ALL {
+            let tokens = Tokens::signed_by(algorithm, 50);
+            let (mut ours, mut peer) = (Cold::new(&tokens), Jsonwebtoken::new(&tokens));
+            for _ in 0..100 {
+                let claims = ours.verify().unwrap();
+                let (subject, session, id, roles) = peer.verify().unwrap();
+                assert_eq!((claims.subject, claims.session), (subject, session));
+                assert_eq!((claims.id, claims.roles), (id.bits(), roles));
+            }
         }
     }
 
@@ -304,8 +373,10 @@ mod tests {
 
     #[test]
     fn what_the_peer_issues_our_verifier_takes() {
-        let tokens = Tokens::new(5);
-        let token = JsonwebtokenIssuing::new(&tokens).issue().unwrap();
-        assert!(tokens.verifier().verify(&token, tokens.now).is_ok());
+        for algorithm in Algorithm::ALL {
+            let tokens = Tokens::signed_by(algorithm, 5);
+            let token = JsonwebtokenIssuing::new(&tokens).issue().unwrap();
+            assert!(tokens.verifier().verify(&token, tokens.now).is_ok(), "{algorithm}");
+        }
     }
 }
