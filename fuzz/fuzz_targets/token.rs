@@ -1,7 +1,8 @@
-//! Access tokens: nothing panics, no token is taken that was not issued, and a right signature over
-//! anything else than the right claims is not enough.
+//! Access tokens of every algorithm: nothing panics, no token is taken that was not issued, and a right
+//! signature over anything else than the right claims is not enough.
 //!
-//! An input of one line is a token; of two lines, header and claims that are signed as they are.
+//! An input of one line is a token. Of two lines, it is header and claims that are signed as they are, by
+//! the key that the header names. What begins with the line `jwk` is a public key of somebody else.
 
 #![no_main]
 
@@ -10,58 +11,120 @@ use std::{
     time::Duration,
 };
 
-use gabion_auth::{KeyId, KeyResolver, SigningKey, Verifier, VerifyingKey};
+use gabion_auth::{Algorithm, KeyId, KeyResolver, SigningKey, Verifier, VerifyingKey};
 use gabion_clock::UnixTime;
-use jsonwebtoken::{Algorithm, EncodingKey, crypto};
+use jsonwebtoken::{EncodingKey, crypto};
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 
 const NOW: UnixTime = UnixTime::from_secs(1_800_000_000);
 const LEEWAY: Duration = Duration::from_secs(30);
 const SECRET: [u8; 32] = [7; 32];
+const ED25519: &[u8] = include_bytes!("keys/ed25519.pk8");
+const P256: &[u8] = include_bytes!("keys/p256.pk8");
+const RSA: &[u8] = include_bytes!("keys/rsa2048.pk8");
 
 /// What the issuer writes, with identifiers that are the same in each process.
-const HEADER: &[u8] = br#"{"alg":"HS256","kid":"k1","typ":"at+jwt"}"#;
 const CLAIMS: &[u8] = br#"{"iss":"gabion","aud":"gabion","sub":"ann","exp":1800003600,"nbf":1800000000,"iat":1800000000,"jti":"00000000000000000000000000000001","sid":"00000000000000000000000000000002","roles":["user"]}"#;
 
-static KEY: LazyLock<SigningKey> = LazyLock::new(|| {
-    let id = KeyId::parse("k1").expect("a name");
-    SigningKey::hs256_named(id, &SECRET).expect("32 bytes are enough")
-});
-static VERIFIER: LazyLock<Verifier> =
-    LazyLock::new(|| Verifier::new(One(KEY.verifying_key()), "gabion", "gabion", LEEWAY));
-static GOOD: LazyLock<String> = LazyLock::new(|| {
-    let token = signed(HEADER, CLAIMS);
-    assert!(VERIFIER.verify(&token, NOW).is_ok());
-    token
+/// A key of ours, and the same for the other implementation that signs here.
+struct Key {
+    ours: SigningKey,
+    theirs: EncodingKey,
+    /// A token that must be taken.
+    good: String,
+}
+
+impl Key {
+    fn header(&self) -> String {
+        let (alg, kid) = (self.ours.algorithm(), self.ours.id());
+        format!(r#"{{"alg":"{alg}","kid":"{kid}","typ":"at+jwt"}}"#)
+    }
+
+    /// Whether it made `token`, as far as that can be told without verifying it: an ES256 signature is
+    /// another one each time.
+    fn made(&self, token: &str) -> bool {
+        if self.ours.algorithm() != Algorithm::Es256 {
+            return token == self.good;
+        }
+        let parts = |token: &str| token.rsplit_once('.').map(|(message, _)| message.to_owned());
+        parts(token) == parts(&self.good) && VERIFIER.verify(token, NOW).is_ok()
+    }
+
+    fn signed(&self, header: &[u8], claims: &[u8]) -> String {
+        let message = format!("{}.{}", base64url(header), base64url(claims));
+        let algorithm = self.ours.algorithm().as_str().parse().expect("a registered name");
+        let signature = crypto::sign(message.as_bytes(), &self.theirs, algorithm).expect("signs");
+        format!("{message}.{signature}")
+    }
+}
+
+static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| {
+    let id = |number: usize| KeyId::parse(&format!("k{number}")).expect("a name");
+    let pair = |number, algorithm, document| {
+        SigningKey::from_pkcs8_named(id(number), algorithm, document).expect("a key")
+    };
+    let keys = [
+        (
+            SigningKey::hs256_named(id(1), &SECRET).expect("32 bytes are enough"),
+            EncodingKey::from_secret(&SECRET),
+        ),
+        (pair(2, Algorithm::EdDsa, ED25519), EncodingKey::from_ed_der(ED25519)),
+        (pair(3, Algorithm::Es256, P256), EncodingKey::from_ec_der(P256)),
+        // The RSAPrivateKey (RFC 8017 §A.1.2) inside.
+        (pair(4, Algorithm::Rs256, RSA), EncodingKey::from_rsa_der(&RSA[26..])),
+    ];
+    let keys = keys.into_iter().map(|(ours, theirs)| {
+        let mut key = Key { ours, theirs, good: String::new() };
+        key.good = key.signed(key.header().as_bytes(), CLAIMS);
+        key
+    });
+    keys.collect()
 });
 
-struct One(Arc<VerifyingKey>);
+static VERIFIER: LazyLock<Verifier> = LazyLock::new(|| {
+    let verifier = Verifier::new(Ring, "gabion", "gabion", LEEWAY);
+    for key in KEYS.iter() {
+        verifier.verify(&key.good, NOW).expect("a good token");
+    }
+    verifier
+});
 
-impl KeyResolver for One {
+struct Ring;
+
+impl KeyResolver for Ring {
     fn resolve(&self, kid: Option<&str>) -> Option<Arc<VerifyingKey>> {
-        (kid? == self.0.id().as_str()).then(|| Arc::clone(&self.0))
+        let key = KEYS.iter().find(|key| Some(key.ours.id().as_str()) == kid)?;
+        Some(key.ours.verifying_key())
     }
 }
 
 fuzz_target!(|input: &[u8]| {
+    if let Some(jwk) = input.strip_prefix(b"jwk\n") {
+        return public_key(jwk);
+    }
     let cut = input.iter().position(|byte| *byte == b'\n');
     let Some((header, claims)) = cut.and_then(|at| input.split_at_checked(at)) else {
         // What is not UTF-8 never gets as far as a token.
         let Ok(token) = str::from_utf8(input) else { return };
-        assert_eq!(VERIFIER.verify(token, NOW).is_ok(), token == *GOOD, "{token}");
+        assert_eq!(VERIFIER.verify(token, NOW).is_ok(), KEYS.iter().any(|key| key.made(token)));
         return;
     };
     let claims = &claims[1..];
-    if VERIFIER.verify(&signed(header, claims), NOW).is_ok() {
-        must_be_right(header, claims);
+    // An RSA signature takes a thousand times as long as a MAC: no key signs that is not named.
+    let named = |key: &&Key| header.windows(2).any(|two| two == key.ours.id().as_str().as_bytes());
+    for key in KEYS.iter().take(1).chain(KEYS.iter().skip(1).find(named)) {
+        if VERIFIER.verify(&key.signed(header, claims), NOW).is_ok() {
+            must_be_right(key, header, claims);
+        }
     }
 });
 
 /// What an accepted token says, read by another parser.
-fn must_be_right(header: &[u8], claims: &[u8]) {
+fn must_be_right(key: &Key, header: &[u8], claims: &[u8]) {
     let header: Value = serde_json::from_slice(header).expect("the header is JSON");
-    assert_eq!((&header["alg"], &header["kid"]), (&"HS256".into(), &"k1".into()));
+    let (alg, kid) = (key.ours.algorithm().as_str(), key.ours.id().as_str());
+    assert_eq!((&header["alg"], &header["kid"]), (&alg.into(), &kid.into()));
     assert!(header.get("crit").is_none());
     let claims: Value = serde_json::from_slice(claims).expect("the claims are JSON");
     assert_eq!(claims["iss"], "gabion");
@@ -77,11 +140,15 @@ fn must_be_right(header: &[u8], claims: &[u8]) {
     }
 }
 
-fn signed(header: &[u8], claims: &[u8]) -> String {
-    let message = format!("{}.{}", base64url(header), base64url(claims));
-    let key = EncodingKey::from_secret(&SECRET);
-    let signature = crypto::sign(message.as_bytes(), &key, Algorithm::HS256).expect("signs");
-    format!("{message}.{signature}")
+/// A key that is taken says what it is, and holds no secret.
+fn public_key(jwk: &[u8]) {
+    let Ok(jwk) = serde_json::from_slice::<Value>(jwk) else { return };
+    let Ok(key) = VerifyingKey::from_jwk(&jwk) else { return };
+    assert!(jwk["kty"] != "oct" && jwk.get("d").is_none() && jwk.get("k").is_none());
+    assert!(jwk.get("alg").is_none_or(|alg| *alg == key.algorithm().as_str()));
+    let published = key.to_jwk().expect("a public key");
+    let again = VerifyingKey::from_jwk(&published).expect("its own form");
+    assert_eq!((again.id(), again.to_jwk()), (key.id(), Some(published)));
 }
 
 /// Written again, so that no code is judged by itself.
