@@ -73,12 +73,20 @@ impl Folder {
         self.replace(&self.ring(), &json)
     }
 
-    /// Removes the file of the former form once its key is in the ring.
+    /// Removes the file of the former form once its key is in the ring. Another key there is nobody's
+    /// any more: taking it would bring back one that was retired.
     pub(super) fn forget_single(&self, keys: &Keys) -> Result<(), KeyRingError> {
         let file = self.path.join(SINGLE);
-        let known =
-            single(&file)?.is_some_and(|single| keys.find(single.key.id().as_str()).is_some());
-        if known { fs::remove_file(&file).map_err(cannot_use(&file)) } else { Ok(()) }
+        let found = match single(&file) {
+            Err(KeyRingError::Malformed { .. }) => None,
+            found => found?,
+        };
+        match found {
+            Some(found) if keys.has(&found.key.verifying_key()) => {
+                fs::remove_file(&file).map_err(cannot_use(&file))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The key of refresh tokens; a new one if there is none.

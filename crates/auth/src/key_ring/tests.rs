@@ -259,8 +259,13 @@ fn a_single_key_beside_a_ring_is_no_way_to_bring_a_key_back() {
     place.write(SINGLE, &single(Some("stolen")));
     let ring = place.open();
     ring.retire("stolen", NOW).unwrap().unwrap();
-    place.write(SINGLE, &single(Some("stolen")));
-    assert!(place.open().resolve(Some("stolen")).is_none());
+    let own = signer(&ring);
+    for other in [single(Some("stolen")), single(Some(own.as_str())), "{".to_owned()] {
+        place.write(SINGLE, &other);
+        let ring = place.open();
+        assert!(ring.resolve(Some("stolen")).is_none() && signer(&ring) == own);
+        assert!(place.file(SINGLE).exists());
+    }
 }
 
 #[test]

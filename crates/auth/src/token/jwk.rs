@@ -40,8 +40,11 @@ pub enum InvalidJwk {
     /// Its `alg` is another one than its kind has here.
     #[error("the JWK's alg does not go with its kind, or is not supported")]
     Algorithm,
-    /// It can be broken.
-    #[error("an RSA key needs 2048 to 8192 bits and an odd exponent from 3 to 2^33")]
+    /// It can be broken, or everybody can sign for it.
+    #[error(
+        "an RSA key needs 2048 to 8192 bits and an odd exponent from 3 to 2^33, a key on Ed25519 a \
+         point of its large order"
+    )]
     Weak,
     /// Its numbers are no key.
     #[error("the JWK's numbers are no key")]
@@ -96,7 +99,7 @@ impl Public {
         verifies(jwk)?;
         let id = KeyId::parse(text(jwk, "kid")?)?;
         let public = match kind {
-            "OKP" if text(jwk, "crv")? == "Ed25519" => Self::Ed25519(fixed(jwk, "x")?),
+            "OKP" if text(jwk, "crv")? == "Ed25519" => Self::ed25519(fixed(jwk, "x")?)?,
             "EC" if text(jwk, "crv")? == "P-256" => Self::p256(fixed(jwk, "x")?, fixed(jwk, "y")?),
             "RSA" => Self::rsa(number(jwk, "n")?, number(jwk, "e")?)?,
             _ => return Err(InvalidJwk::Unsupported),
@@ -107,6 +110,12 @@ impl Public {
             }
             _ => Ok((id, public)),
         }
+    }
+
+    fn ed25519(x: [u8; 32]) -> Result<Self, InvalidJwk> {
+        let mut y = x;
+        y[31] &= 0x7f;
+        if SMALL_ORDER.contains(&y) { Err(InvalidJwk::Weak) } else { Ok(Self::Ed25519(x)) }
     }
 
     fn p256(x: [u8; 32], y: [u8; 32]) -> Self {
@@ -201,4 +210,31 @@ fn number(jwk: &Map<String, Value>, name: &'static str) -> Result<Vec<u8>, Inval
 
 fn encode(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The points on Ed25519 of order 1, 2, 4 and 8 without their sign. Under such a key, which no secret
+/// makes, anybody's signatures verify; RFC 8032 leaves refusing it to us. A point that is spelled in another
+/// way verifies nothing.
+pub(super) const SMALL_ORDER: [[u8; 32]; 5] = [
+    [0; 32],
+    spelled(1, 0, 0),
+    [
+        0x26, 0xe8, 0x95, 0x8f, 0xc2, 0xb2, 0x27, 0xb0, 0x45, 0xc3, 0xf4, 0x89, 0xf2, 0xef, 0x98,
+        0xf0, 0xd5, 0xdf, 0xac, 0x05, 0xd3, 0xc6, 0x33, 0x39, 0xb1, 0x38, 0x02, 0x88, 0x6d, 0x53,
+        0xfc, 0x05,
+    ],
+    [
+        0xc7, 0x17, 0x6a, 0x70, 0x3d, 0x4d, 0xd8, 0x4f, 0xba, 0x3c, 0x0b, 0x76, 0x0d, 0x10, 0x67,
+        0x0f, 0x2a, 0x20, 0x53, 0xfa, 0x2c, 0x39, 0xcc, 0xc6, 0x4e, 0xc7, 0xfd, 0x77, 0x92, 0xac,
+        0x03, 0x7a,
+    ],
+    // One below the field's prime.
+    spelled(0xec, 0xff, 0x7f),
+];
+
+const fn spelled(first: u8, rest: u8, last: u8) -> [u8; 32] {
+    let mut y = [rest; 32];
+    y[0] = first;
+    y[31] = last;
+    y
 }

@@ -161,6 +161,25 @@ fn what_is_no_key_of_ours_is_refused() {
 }
 
 #[test]
+fn a_point_of_small_order_would_take_what_anybody_signs_and_is_no_key() {
+    use aws_lc_rs::signature::{ED25519, ParsedPublicKey};
+    // R the neutral point and s zero: good for each message whose hash times the point is neutral too.
+    let mut forged = [0; 64];
+    forged[0] = 1;
+    for y in super::super::jwk::SMALL_ORDER {
+        let raw = ParsedPublicKey::new(&ED25519, y).unwrap();
+        let taken = (0..200_u8).filter(|message| raw.verify_sig(&[*message], &forged).is_ok());
+        assert!(taken.count() > 0, "{y:?} is no such point");
+        for sign in [0, 0x80] {
+            let mut x = y;
+            x[31] |= sign;
+            let jwk = with(ed25519(), "x", json!(URL_SAFE_NO_PAD.encode(x)));
+            assert_eq!(refusal(&jwk), InvalidJwk::Weak);
+        }
+    }
+}
+
+#[test]
 fn a_private_key_comes_back_from_its_document() {
     for algorithm in [Algorithm::EdDsa, Algorithm::Es256, Algorithm::Rs256] {
         let key = key_of(algorithm);
