@@ -1,22 +1,34 @@
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::BuildHasher,
-    time::Duration,
-};
+use std::time::Duration;
 
-use foldhash::quality::RandomState;
+use aws_lc_rs::hmac;
 use gabion_clock::Instant;
 use gabion_errors::{Problem, ToProblem, types};
-use parking_lot::Mutex;
 
-use crate::LoginConfig;
+use self::{
+    policy::{Pace, Policy},
+    table::Table,
+};
+use crate::{KeyRing, LoginConfig};
 
-/// Too many logins of this name failed; this one is not evaluated.
+mod address;
+mod attempt;
+mod policy;
+mod store;
+mod table;
+
+pub use self::{
+    attempt::LoginAttempt,
+    store::{FailureKey, FailureRecord, FailureScope, FailureStore, Moment},
+};
+
+/// Too many logins of this name or from this address failed; this one is not evaluated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too many failed logins")]
 pub struct TooManyAttempts {
     /// When the next one is evaluated.
     pub retry_after: Duration,
+    /// Whose failures they were; the client is not told.
+    pub scope: FailureScope,
 }
 
 impl ToProblem for TooManyAttempts {
@@ -25,146 +37,106 @@ impl ToProblem for TooManyAttempts {
     }
 }
 
-/// Makes guessing the password of one account slow, from however many addresses.
+/// Makes guessing passwords slow: of one account from however many addresses, and of however many
+/// accounts from one address.
 ///
-/// Differs from a rate limit in that only failures count and a success forgets them. Some failures
-/// are free; after `failures` of them within `window`, or twice as many in a day, each further one
-/// doubles the wait, from a second to 15 minutes and beyond that to whatever keeps a day below 100
-/// evaluated failures (NIST SP 800-63B-4 §3.2.2). The right password works as soon as the wait is
-/// over. Names without an account are treated exactly alike.
+/// Differs from a rate limit in that only failures count.
 ///
-/// In memory and bounded: 100 000 names under a keyed hash, each of the same size; beyond that the
-/// one that failed longest ago is forgotten.
+/// - **By account.** `failures` of them within `window` are free. Each further one doubles the wait,
+///   from a second to 15 minutes. A leaky bucket beside it lets at most 100 failures be evaluated in
+///   any 24 hours (NIST SP 800-63B-4 §3.2.2); once it is full, one in 58 minutes. The
+///   right password works as soon as the wait is over, and forgets the failures, but not their share
+///   of the day: an owner who logs in often must not give an attacker new tries. With `hard_limit`,
+///   so many failures in a row lock the account until an administrator [resets](Self::reset) it.
+///   Names without an account are treated exactly alike.
+/// - **By address.** `address_failures` of them within `window` are free, then the wait doubles
+///   alike, without a bound of the day and without a lock. A success changes nothing. IPv6 is counted
+///   by /64; what is no address is not counted.
+///
+/// In memory and bounded: 100 000 names and 50 000 addresses under keyed hashes, each of the same
+/// size. Beyond that those with the fewest failures are forgotten first, so that a flood of names
+/// does not free the one that is guessed at, and one that is locked is forgotten last. While names
+/// with failures of the day have to be forgotten, one without a record is taken for one of them: its
+/// first login is evaluated at once, and a failure then costs as much as theirs.
+///
+/// What changed goes to a [`FailureStore`] by [`unsaved`](Self::unsaved) and [`saved`](Self::saved),
+/// and comes back by [`restore`](Self::restore).
 pub struct LoginThrottle {
-    config: LoginConfig,
-    hasher: RandomState,
-    names: Mutex<Names>,
-}
-
-#[derive(Default)]
-struct Names {
-    records: HashMap<u64, Record, RandomState>,
-    /// Every record by its `touched`, so that the quietest is found at once.
-    quiet: BTreeSet<(Instant, u64)>,
-}
-
-#[derive(Clone, Copy)]
-struct Record {
-    touched: Instant,
-    /// Attempts that are under way.
-    pending: u32,
-    /// Failures since the last success.
-    consecutive: u32,
-    window: Count,
-    day: Count,
-    /// How many waits were imposed; see [`Record::waits`].
-    waits: u32,
-    /// The end of the present wait.
-    until: Instant,
-}
-
-/// Failures since a time.
-#[derive(Clone, Copy)]
-struct Count {
-    since: Instant,
-    failures: u32,
-}
-
-impl Count {
-    fn within(&self, span: Duration, now: Instant) -> u32 {
-        if now.saturating_since(self.since) < span { self.failures } else { 0 }
-    }
-
-    fn add(&mut self, span: Duration, now: Instant) {
-        let failures = self.within(span, now);
-        if failures == 0 {
-            self.since = now;
-        }
-        self.failures = failures.saturating_add(1);
-    }
+    key: hmac::Key,
+    accounts: Table,
+    addresses: Table,
 }
 
 const MAX_NAMES: usize = 100_000;
-const DAY: Duration = Duration::from_secs(86_400);
-const PER_DAY: u32 = 100;
-/// Logins of a name without failures that may be under way together.
-const AT_ONCE: u32 = 32;
-const FIRST_WAIT: Duration = Duration::from_secs(1);
-const LAST_WAIT: Duration = Duration::from_secs(900);
-/// What somebody is told whom only an administrator can help.
-const LOCKED_WAIT: Duration = DAY;
+const MAX_ADDRESSES: usize = 50_000;
 
 impl LoginThrottle {
-    /// Nobody has failed yet.
+    /// The most records that there are, and that are worth keeping in a store.
+    pub const MAX_RECORDS: usize = MAX_NAMES + MAX_ADDRESSES;
+
+    /// Nobody has failed yet. Names are hashed with a key that lasts as long as the key ring's key
+    /// of refresh tokens.
     #[must_use]
-    pub fn new(config: LoginConfig) -> Self {
-        Self { config, hasher: RandomState::default(), names: Mutex::default() }
+    pub fn new(config: &LoginConfig, keys: &KeyRing) -> Self {
+        let refresh = hmac::Key::new(hmac::HMAC_SHA256, keys.refresh_key());
+        let derived = hmac::sign(&refresh, b"gabion failed logins 1");
+        let accounts = Policy {
+            free: config.failures,
+            window: config.window,
+            hard_limit: config.hard_limit,
+            pace: Some(Pace::with_free(config.failures)),
+        };
+        let addresses = Policy {
+            free: config.address_failures,
+            window: config.window,
+            hard_limit: 0,
+            pace: None,
+        };
+        Self {
+            key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()),
+            accounts: Table::new(accounts, MAX_NAMES),
+            addresses: Table::new(addresses, MAX_ADDRESSES),
+        }
     }
 
-    /// Whether a login of `name` may be evaluated now. One that may must be followed by
-    /// [`failed`](Self::failed), [`succeeded`](Self::succeeded) or
-    /// [`abandoned`](Self::abandoned): how many may be under way together is limited, to one for a
-    /// name that has to wait between them.
+    /// Whether a login of `name` from `address` may be evaluated now: first by its address, then by
+    /// its name. Whoever may tells what became of it by the [`LoginAttempt`]; how many may be under
+    /// way together is limited, to one where there are waits.
     ///
     /// # Errors
     ///
     /// When it must wait.
-    pub fn check(&self, name: &str, now: Instant) -> Result<(), TooManyAttempts> {
-        let key = self.hasher.hash_one(name);
-        let mut names = self.names.lock();
-        let mut record = names.records.get(&key).copied().unwrap_or(Record::new(now));
-        if let Some(retry_after) = self.wait(&record, now) {
-            return Err(TooManyAttempts { retry_after });
+    pub fn begin(
+        &self,
+        name: &str,
+        address: &str,
+        now: Instant,
+    ) -> Result<LoginAttempt<'_>, TooManyAttempts> {
+        let too_many = |scope| move |retry_after| TooManyAttempts { retry_after, scope };
+        let account = self.account(name);
+        let address =
+            address::network(address).map(|network| self.key(FailureScope::Address, &network));
+        if let Some(address) = address {
+            self.addresses.begin(address, now).map_err(too_many(FailureScope::Address))?;
         }
-        record.pending += 1;
-        names.put(key, record, now);
-        Ok(())
-    }
-
-    /// A login of `name` that was let through had the wrong password, or there is no such name.
-    pub fn failed(&self, name: &str, now: Instant) {
-        let key = self.hasher.hash_one(name);
-        let mut names = self.names.lock();
-        let mut record = names.records.get(&key).copied().unwrap_or(Record::new(now));
-        record.waits = record.waits(now);
-        record.pending = record.pending.saturating_sub(1);
-        record.consecutive = record.consecutive.saturating_add(1);
-        record.window.add(self.config.window, now);
-        record.day.add(DAY, now);
-        // Failures that were under way together cost one wait together.
-        let waits_already = record.until > now;
-        if !waits_already && (record.waits > 0 || self.free(&record, now) == 0) {
-            record.until = now + self.next_wait(&record, now);
-            record.waits = record.waits.saturating_add(1);
+        if let Err(retry_after) = self.accounts.begin(account, now) {
+            if let Some(address) = address {
+                self.addresses.abandoned(address);
+            }
+            return Err(too_many(FailureScope::Account)(retry_after));
         }
-        names.put(key, record, now);
+        Ok(LoginAttempt { throttle: self, account, address })
     }
 
-    /// A login of `name` had the right password: its failures are forgotten.
-    pub fn succeeded(&self, name: &str) {
-        self.reset(name);
+    /// An administrator forgives `name` its failures, also those that only the store knows.
+    pub fn reset(&self, name: &str, now: Instant) {
+        self.accounts.reset(self.account(name), now);
     }
 
-    /// A login of `name` was let through and then not evaluated.
-    pub fn abandoned(&self, name: &str) {
-        let key = self.hasher.hash_one(name);
-        let mut names = self.names.lock();
-        let Some(record) = names.records.get_mut(&key) else { return };
-        record.pending = record.pending.saturating_sub(1);
-        if record.pending == 0 && record.consecutive == 0 {
-            names.remove(key);
-        }
-    }
-
-    /// An administrator forgives `name` its failures.
-    pub fn reset(&self, name: &str) {
-        self.names.lock().remove(self.hasher.hash_one(name));
-    }
-
-    /// How many names are remembered.
+    /// How many names and addresses are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.names.lock().records.len()
+        self.accounts.len() + self.addresses.len()
     }
 
     /// Whether none is.
@@ -173,86 +145,71 @@ impl LoginThrottle {
         self.len() == 0
     }
 
-    /// How long the next attempt has to wait, if it has to.
-    fn wait(&self, record: &Record, now: Instant) -> Option<Duration> {
-        if self.config.hard_limit > 0
-            && record.consecutive.saturating_add(record.pending) >= self.config.hard_limit
-        {
-            // Those under way may yet succeed.
-            let locked = record.consecutive >= self.config.hard_limit;
-            return Some(if locked { LOCKED_WAIT } else { FIRST_WAIT });
+    /// What has changed since it was last [saved](Self::saved), as it is at `moment`.
+    #[must_use]
+    pub fn unsaved(&self, moment: Moment) -> Unsaved {
+        let (accounts, addresses) = (self.accounts.changed(), self.addresses.changed());
+        let mut records = Vec::with_capacity(accounts.len() + addresses.len());
+        for (scope, table, changes) in [
+            (FailureScope::Account, &self.accounts, &accounts),
+            (FailureScope::Address, &self.addresses, &addresses),
+        ] {
+            records.extend(changes.iter().map(|(key, change)| {
+                let kept_until = table.policy().kept_until(&change.record);
+                moment.write(*key, scope, &change.record, kept_until)
+            }));
         }
-        let left = record.until.saturating_since(now);
-        if !left.is_zero() {
-            return Some(left);
-        }
-        let at_once = match record.day.within(DAY, now) {
-            0 => self.config.failures.max(AT_ONCE),
-            _ if record.waits > 0 => 1,
-            _ => self.free(record, now),
-        };
-        (record.pending >= at_once).then_some(FIRST_WAIT)
+        Unsaved { records, accounts, addresses }
     }
 
-    /// How many more failures cost nothing.
-    fn free(&self, record: &Record, now: Instant) -> u32 {
-        let allowed = self.config.failures;
-        let in_window = allowed.saturating_sub(record.window.within(self.config.window, now));
-        let in_day = allowed.saturating_mul(2).saturating_sub(record.day.within(DAY, now));
-        in_window.min(in_day)
+    /// The store has taken it.
+    pub fn saved(&self, saved: &Unsaved) {
+        self.accounts.saved(&saved.accounts);
+        self.addresses.saved(&saved.addresses);
     }
 
-    /// The wait after a failure that is already counted.
-    fn next_wait(&self, record: &Record, now: Instant) -> Duration {
-        let doubled =
-            FIRST_WAIT.saturating_mul(1_u32.checked_shl(record.waits).unwrap_or(u32::MAX));
-        if doubled < LAST_WAIT {
-            return doubled;
-        }
-        // What is left of the day's failures, spread over what is left of the day.
-        let day_left = (record.day.since + DAY).saturating_since(now);
-        let per_day = PER_DAY.max(self.config.failures);
-        let failures_left = per_day.saturating_sub(record.day.within(DAY, now));
-        day_left.checked_div(failures_left).unwrap_or(day_left).max(LAST_WAIT)
-    }
-}
-
-impl Record {
-    fn new(now: Instant) -> Self {
-        let none = Count { since: now, failures: 0 };
-        Self {
-            touched: now,
-            pending: 0,
-            consecutive: 0,
-            window: none,
-            day: none,
-            waits: 0,
-            until: Instant::ORIGIN,
+    /// Takes what a store kept. Of a record that is known here already the later one holds, and of
+    /// the share of the day the larger one. No wait becomes longer than the longest that can be
+    /// imposed, however wrong the wall clock was; a lock knows no time.
+    pub fn restore(&self, records: &[FailureRecord], moment: Moment) {
+        for stored in records {
+            let table = match stored.scope {
+                FailureScope::Account => &self.accounts,
+                FailureScope::Address => &self.addresses,
+            };
+            table.restore(stored.key, moment.read(stored), moment.now);
         }
     }
 
-    /// How many waits were imposed; each day begins anew.
-    fn waits(&self, now: Instant) -> u32 {
-        if self.day.within(DAY, now) == 0 { 0 } else { self.waits }
+    fn account(&self, name: &str) -> FailureKey {
+        self.key(FailureScope::Account, name.as_bytes())
+    }
+
+    fn key(&self, scope: FailureScope, text: &[u8]) -> FailureKey {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(match scope {
+            FailureScope::Account => b"account ",
+            FailureScope::Address => b"address ",
+        });
+        context.update(text);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&context.sign().as_ref()[..16]);
+        FailureKey::from_bytes(bytes)
     }
 }
 
-impl Names {
-    fn put(&mut self, key: u64, record: Record, now: Instant) {
-        if let Some(old) = self.records.insert(key, Record { touched: now, ..record }) {
-            self.quiet.remove(&(old.touched, key));
-        } else if self.records.len() > MAX_NAMES
-            && let Some((_, quietest)) = self.quiet.pop_first()
-        {
-            self.records.remove(&quietest);
-        }
-        self.quiet.insert((now, key));
-    }
+/// Records that a store does not have yet.
+pub struct Unsaved {
+    records: Vec<FailureRecord>,
+    accounts: Vec<(FailureKey, table::Change)>,
+    addresses: Vec<(FailureKey, table::Change)>,
+}
 
-    fn remove(&mut self, key: u64) {
-        if let Some(record) = self.records.remove(&key) {
-            self.quiet.remove(&(record.touched, key));
-        }
+impl Unsaved {
+    /// The records.
+    #[must_use]
+    pub fn records(&self) -> &[FailureRecord] {
+        &self.records
     }
 }
 

@@ -4,10 +4,10 @@ use gabion_clock::Clock;
 use gabion_errors::{Problem, ToProblem, types};
 use http::header::WWW_AUTHENTICATE;
 
-use super::{Identity, IdentityStore, Inner, attempt::Attempt};
+use super::{Identity, IdentityStore, Inner};
 use crate::{
-    Account, AccountChange, AuditEvent, Roles, Session, SessionId, StoreError, TooManyAttempts,
-    Username,
+    Account, AccountChange, AuditEvent, FailureScope, Roles, Session, SessionId, StoreError,
+    TooManyAttempts, Username,
     authenticate::CHALLENGE,
     metrics::Outcome,
     password::{HashError, NormalPassword},
@@ -40,7 +40,7 @@ pub enum LoginError {
     /// No such account, a wrong password or a disabled account: nobody is told which.
     #[error("the user name or the password is wrong, or the account is disabled")]
     InvalidCredentials,
-    /// Too many logins of this name failed.
+    /// Too many logins of this name or from this address failed: nobody is told which.
     #[error(transparent)]
     TooManyAttempts(#[from] TooManyAttempts),
     /// The password could not be hashed.
@@ -54,7 +54,9 @@ pub enum LoginError {
 impl ToProblem for LoginError {
     fn to_problem(&self) -> Problem {
         match self {
-            Self::InvalidCredentials => {
+            // A stored hash that is of no use is the operator's affair: a client that was told would
+            // know that there is such an account.
+            Self::InvalidCredentials | Self::Hash(HashError::Stored | HashError::Pepper) => {
                 Problem::new(&types::INVALID_CREDENTIALS).header(WWW_AUTHENTICATE, CHALLENGE)
             }
             Self::TooManyAttempts(error) => error.to_problem(),
@@ -68,10 +70,21 @@ impl LoginError {
     fn outcome(&self) -> (Outcome, &'static str) {
         match self {
             Self::InvalidCredentials => (Outcome::LoginRefused, "invalid-credentials"),
-            Self::TooManyAttempts(_) => (Outcome::LoginThrottled, "too-many-attempts"),
+            Self::TooManyAttempts(error) => (Outcome::LoginThrottled, told(error.scope)),
             Self::Hash(HashError::Busy) => (Outcome::LoginOverloaded, "overloaded"),
+            Self::Hash(HashError::Stored | HashError::Pepper) => {
+                (Outcome::Failed, "stored-hash-unusable")
+            }
             Self::Hash(_) | Self::Store(_) => (Outcome::Failed, "failed"),
         }
+    }
+}
+
+/// What the record of a throttled login says.
+fn told(scope: FailureScope) -> &'static str {
+    match scope {
+        FailureScope::Account => "too-many-attempts-on-account",
+        FailureScope::Address => "too-many-attempts-from-address",
     }
 }
 
@@ -81,11 +94,25 @@ const MAX_SESSIONS: usize = 100;
 const MAX_ADDRESS: usize = 64;
 
 impl<S: IdentityStore> Identity<S> {
-    /// Begins a session for whoever knows the password of `username`; `address` is where from, for
-    /// the account's owner to recognise.
+    /// Begins a session for whoever knows the password of `username`. `address` is the client's, as
+    /// text of an IP address: failures are counted by it, and the account's owner recognises the
+    /// session by it. Of anything else nothing is counted.
     ///
-    /// Unknown names, wrong passwords and disabled accounts take the same work and get the same
-    /// answer.
+    /// In this order:
+    ///
+    /// 1. Throttle by address, then by account ([`LoginThrottle`](crate::LoginThrottle)): who has to
+    ///    wait is told so before any work, with the same answer for either reason.
+    /// 2. Look the account up, or none of that name, and hash the password once: against the
+    ///    account's own hash, or against a dummy of today's cost. Unknown names, names that can be
+    ///    none, wrong passwords and disabled accounts take the same work, count the same as failures
+    ///    and get the same answer.
+    /// 3. After a success: forgive the account its failures, and hash the password anew where the
+    ///    stored hash has not today's cost.
+    /// 4. Write the session, and only then look whether the account is still enabled and the
+    ///    password still its own; end its oldest sessions beyond 100.
+    /// 5. Count what became of it, and tell the audit; also of a login that was not evaluated.
+    ///
+    /// Failures reach the store by [`flush_failures`](Self::flush_failures), not here.
     ///
     /// # Errors
     ///
@@ -127,7 +154,7 @@ impl<S: IdentityStore> Inner<S> {
         address: &str,
     ) -> Result<(SessionId, Tokens), LoginError> {
         let throttled = name.map_or(typed, Username::as_str);
-        let (account, password) = self.prove(name, throttled, password).await?;
+        let (account, password) = self.prove_from(address, name, throttled, password).await?;
         let now = self.clock.unix();
         let session = Session {
             id: SessionId::random(),
@@ -135,7 +162,7 @@ impl<S: IdentityStore> Inner<S> {
             generation: 0,
             created_at: now,
             refreshed_at: now,
-            expires_at: now + self.config.refresh_ttl,
+            expires_at: self.session_life().expires_at(now, now),
             address: head(address),
         };
         self.store.create(&session).await?;
@@ -159,20 +186,44 @@ impl<S: IdentityStore> Inner<S> {
         throttled: &str,
         password: &str,
     ) -> Result<(Account, NormalPassword), LoginError> {
-        let attempt = Attempt::begin(&self.throttle, throttled, self.clock.now())?;
+        self.prove_from("", name, throttled, password).await
+    }
+
+    /// The same for whoever comes from `address`, which is throttled too.
+    async fn prove_from(
+        &self,
+        address: &str,
+        name: Option<&Username>,
+        throttled: &str,
+        password: &str,
+    ) -> Result<(Account, NormalPassword), LoginError> {
+        let attempt = self.throttle.begin(throttled, address, self.clock.now())?;
         // Longer than any password: no account's, so nothing is given away by not looking.
         let password = NormalPassword::new(password).map_err(|_| LoginError::InvalidCredentials)?;
         let account = match name {
             Some(name) => self.store.find(name).await?,
-            None => None,
+            None => {
+                // Looked up for its time alone.
+                if let Ok(nobody) = Username::parse("-") {
+                    self.store.find(&nobody).await?;
+                }
+                None
+            }
         };
         let hash = account.as_ref().map(|account| account.password_hash.clone());
-        let verdict = self.hashes.verify(password.clone(), hash).await?;
+        let verdict = match self.hashes.verify(password.clone(), hash).await {
+            // Who guesses is told and slowed as with any other account.
+            Err(error @ (HashError::Stored | HashError::Pepper)) => {
+                attempt.failed(self.clock.now());
+                return Err(error.into());
+            }
+            verdict => verdict?,
+        };
         let Some(mut account) = account.filter(|account| verdict.matches && account.enabled) else {
-            attempt.failed(&*self.clock);
+            attempt.failed(self.clock.now());
             return Err(LoginError::InvalidCredentials);
         };
-        attempt.succeeded();
+        attempt.succeeded(self.clock.now());
         if verdict.rehash {
             self.rehash(&mut account, password.clone()).await?;
         }

@@ -97,8 +97,7 @@ impl<S: IdentityStore> Inner<S> {
         generation: u32,
     ) -> Result<(Session, Tokens), RefreshError> {
         let now = self.clock.unix();
-        let until = now + self.config.refresh_ttl;
-        let session = match self.store.rotate(id, generation, until, now).await? {
+        let session = match self.store.rotate(id, generation, self.session_life(), now).await? {
             Rotation::Rotate(session) => session,
             Rotation::Reuse(session) => {
                 self.revocations.end(session.id, now + self.token_life());
