@@ -5,9 +5,10 @@ use std::{
     time::Duration,
 };
 
+use gabion_auth::HashPool;
 use gabion_clock::{Clock, SystemClock};
 use gabion_config::Live;
-use gabion_limits::admission::{Admission, Pressure};
+use gabion_limits::admission::{Admission, AdmissionMode, Pressure};
 use gabion_monitor::{
     Alert, Alerts, Budget, BudgetConfig, BudgetMeter, BudgetUse, CheckResult, Health,
     LatencySnapshot, LatencyWindow, LogSink, Probe, ProcessMetrics, PublishedProbe, Resources,
@@ -24,6 +25,11 @@ const TICK: Duration = Duration::from_millis(100);
 const PING: Duration = Duration::from_secs(5);
 /// A disk with less free space than this is low: one backup, or some days of audit.
 const LEAST_FREE: u64 = 64 << 20;
+/// The part of the cores that hashing passwords is left with while CPU is short.
+const LOGINS: f64 = 0.25;
+/// CPU is short from this part of its budget on, and until it is below the other.
+const SHORT: f64 = 0.9;
+const AMPLE: f64 = 0.6;
 /// The span that latency and errors are judged over.
 const WINDOW: Duration = Duration::from_secs(10);
 
@@ -115,8 +121,10 @@ impl Observatory {
         clock: SystemClock,
         settings: &Live<ServerSettings>,
         admission: &Admission,
+        hashes: &HashPool,
         connections: impl Fn() -> usize,
     ) {
+        let mut crowded = false;
         let mut meter = BudgetMeter::new();
         let process = ProcessMetrics::new();
         let open = metrics::gauge!(CONNECTIONS_OPEN);
@@ -132,6 +140,9 @@ impl Observatory {
             let ratio = |budget| uses.iter().find(|u| u.budget == budget).map_or(0.0, |u| u.ratio);
             let pressure = Pressure { cpu: ratio(Budget::Cpu), memory: ratio(Budget::Memory) };
             admission.tick(pressure);
+            crowded = is_crowded(crowded, pressure.cpu);
+            let enforced = settings.limits.admission.mode == AdmissionMode::Enforce;
+            hashes.give_way((enforced && crowded).then_some(LOGINS));
             alerts.retune(&settings.monitor);
             alerts.observe(&uses, now, clock.unix());
             process.set(&sample);
@@ -165,6 +176,11 @@ impl Observatory {
     fn lock(&self) -> MutexGuard<'_, Latest> {
         lock(&self.latest)
     }
+}
+
+/// Whether CPU is short at this part of its budget, after it was or was not.
+fn is_crowded(was: bool, cpu: f64) -> bool {
+    cpu >= if was { AMPLE } else { SHORT }
 }
 
 fn lock(latest: &Mutex<Latest>) -> MutexGuard<'_, Latest> {

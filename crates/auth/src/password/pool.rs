@@ -4,11 +4,16 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread,
+    time::Duration,
 };
 
 use argon2::Block;
+use gabion_clock::{Clock, SystemClock};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -29,6 +34,7 @@ pub struct HashPool {
     shared: Arc<Shared>,
     cost: Cost,
     threads: usize,
+    cores: usize,
 }
 
 /// The pool could not be started.
@@ -51,6 +57,8 @@ struct Shared {
     queue: Mutex<Queue>,
     /// Told of each new job, and of the end.
     changed: Condvar,
+    /// Thousandths of its time in which a thread rests.
+    rest: AtomicU32,
 }
 
 #[derive(Default)]
@@ -79,10 +87,14 @@ impl Memory {
 
 /// Most jobs that wait.
 const QUEUE: usize = 64;
+/// Most memory of all threads together where their number is not configured.
+const MEMORY: u64 = 256 << 20;
+/// A thread never rests longer than this many times as long as it worked.
+const LONGEST_REST: u32 = 99;
 
 impl HashPool {
-    /// Starts the threads: `config.parallel_hashes` of them, or a quarter of `cores`. Reads
-    /// `config.pepper_file` if there is one.
+    /// Starts the threads: `config.parallel_hashes` of them, or one for each of `cores` as far as
+    /// they take no more than 256 MiB together. Reads `config.pepper_file` if there is one.
     ///
     /// # Errors
     ///
@@ -96,10 +108,10 @@ impl HashPool {
         let cost = Cost::new(kib, config.passes, config.lanes, peppers);
         let cost = cost.map_err(|_| HashPoolError::Cost)?;
         let threads = match config.parallel_hashes {
-            0 => (cores / 4).max(1),
+            0 => cores.min((MEMORY / config.memory.bytes().max(1)) as usize).max(1),
             threads => threads,
         };
-        let pool = Self { shared: Arc::default(), cost, threads };
+        let pool = Self { shared: Arc::default(), cost, threads, cores: cores.max(1) };
         for number in 0..threads {
             let (shared, needed) = (Arc::clone(&pool.shared), pool.cost.blocks());
             thread::Builder::new()
@@ -168,6 +180,16 @@ impl HashPool {
         self.threads
     }
 
+    /// From now on all threads together take `share` of the cores (0 to 1) and no more; `None`: as
+    /// much as they get.
+    ///
+    /// For a service whose other work must go on under a flood of logins. Jobs that are under way
+    /// end at full speed; then their thread rests.
+    pub fn give_way(&self, share: Option<f64>) {
+        let rest = share.map_or(0.0, |share| 1.0 - share * self.cores as f64 / self.threads as f64);
+        self.shared.rest.store((rest.clamp(0.0, 1.0) * 1000.0) as u32, Ordering::Relaxed);
+    }
+
     /// How many jobs wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -228,9 +250,15 @@ impl Shared {
     /// The life of a thread.
     fn work(&self, needed: usize) {
         let mut memory = Memory { blocks: Vec::new(), needed };
+        let clock = SystemClock::new();
         while let Some(job) = self.next() {
+            let begun = clock.now();
             // The memory holds no invariant that a panic could break.
             let _ = catch_unwind(AssertUnwindSafe(|| job(&mut memory)));
+            let rest = self.rest.load(Ordering::Relaxed);
+            if rest > 0 {
+                thread::sleep(pause(clock.now().saturating_since(begun), rest));
+            }
         }
     }
 
@@ -247,6 +275,15 @@ impl Shared {
             }
             self.changed.wait(&mut queue);
         }
+    }
+}
+
+/// How long a thread that was busy for so long rests, to rest for `rest` thousandths of its time.
+fn pause(busy: Duration, rest: u32) -> Duration {
+    let times = rest.checked_div(1000_u32.saturating_sub(rest));
+    match times {
+        Some(times) if times < LONGEST_REST => busy * rest / (1000 - rest),
+        _ => busy * LONGEST_REST,
     }
 }
 

@@ -124,8 +124,37 @@ async fn whoever_waits_when_the_pool_ends_is_told() {
 fn the_pool_says_what_it_holds() {
     let pool = pool(ByteSize::mib(1), 3);
     assert_eq!((pool.threads(), pool.memory_bytes()), (3, 3 << 20));
-    let config = PasswordConfig { memory: ByteSize::kib(64), ..Default::default() };
-    for (cores, threads) in [(1, 1), (4, 1), (8, 2), (64, 16)] {
-        assert_eq!(HashPool::new(&config, cores).unwrap().threads(), threads);
-    }
+}
+
+#[test]
+fn a_thread_that_gives_way_rests_for_its_part_of_the_time() {
+    let busy = Duration::from_millis(20);
+    let rests = [0, 500, 750, 990, 1000].map(|rest| pause(busy, rest).as_millis());
+    assert_eq!(rests, [0, 20, 60, 1980, 1980]);
+}
+
+#[test]
+fn a_share_of_the_cores_is_spread_over_the_threads() {
+    let rest = |threads, cores, share| {
+        let memory = ByteSize::kib(64);
+        let config = PasswordConfig { parallel_hashes: threads, memory, ..Default::default() };
+        let pool = HashPool::new(&config, cores).unwrap();
+        pool.give_way(share);
+        pool.shared.rest.load(Ordering::Relaxed)
+    };
+    assert_eq!(rest(2, 2, Some(0.25)), 750);
+    assert_eq!(rest(1, 2, Some(0.25)), 500);
+    assert_eq!(rest(1, 8, Some(0.25)), 0);
+    assert_eq!(rest(2, 2, None), 0);
+}
+
+#[test]
+fn threads_are_as_many_as_cores_until_their_memory_is_too_much() {
+    let threads = |cores, memory| {
+        let config = PasswordConfig { memory, ..Default::default() };
+        HashPool::new(&config, cores).unwrap().threads()
+    };
+    assert_eq!([1, 2, 8].map(|cores| threads(cores, ByteSize::mib(19))), [1, 2, 8]);
+    assert_eq!(threads(64, ByteSize::mib(19)), 13);
+    assert_eq!(threads(64, ByteSize::gib(1)), 1);
 }
