@@ -14,7 +14,7 @@ use std::{
 
 use bytes::Bytes;
 use gabion_auth::{
-    Access, AuthConfig, AuthError, Identity, KeyRing, MemoryStore, RoleAuthorizer, Roles,
+    Access, AuthConfig, AuthError, Identity, KeyRing, MemoryStore, RoleAuthorizer, Roles, Scope,
     StoredAccounts,
 };
 use gabion_clock::SystemClock;
@@ -76,6 +76,7 @@ const fn contract(
         name,
         summary: "",
         access,
+        scope: Scope::Any,
         class: Class::User,
         body,
         parameters: &[],

@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use gabion_auth::{
-    Access, AccountState, Accounts, MemoryStore, Revocations, RoleAuthorizer, Roles, StoreError,
-    TokenAuthenticator, Username,
+    Access, AccountState, Accounts, MemoryStore, Revocations, RoleAuthorizer, Roles, Scope,
+    StoreError, TokenAuthenticator, Username,
 };
 use gabion_cache::{Cache, CacheConfig, ENTRY_OVERHEAD};
 use gabion_clock::{Clock, ManualClock, SystemClock};
@@ -41,6 +41,7 @@ static VERIFY: RouteContract = RouteContract {
     name: "verify",
     summary: "Tell who the caller is.",
     access: Access::Bearer,
+    scope: Scope::Any,
     class: Class::User,
     body: BodyRule::Empty,
     parameters: &[],

@@ -8,10 +8,22 @@ use crate::{AuthError, Principal};
 pub enum Access {
     /// Everybody.
     Public,
-    /// Everybody with a valid access token.
+    /// Everybody with a valid access token or API key.
     Bearer,
     /// Whoever has one of these roles; with none listed, nobody.
     AnyRole(&'static [&'static str]),
+}
+
+/// What an API key needs to be let in, beside what its account may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Scope {
+    /// Nothing: every key is let in.
+    Any,
+    /// This scope.
+    Named(&'static str),
+    /// Whatever it has, no key is let in: somebody has to log in.
+    Login,
 }
 
 /// What somebody wants to do.
@@ -23,6 +35,8 @@ pub struct Demand<'a> {
     pub method: &'a Method,
     /// Who may.
     pub needs: Access,
+    /// What an API key needs for it.
+    pub scope: Scope,
 }
 
 /// Decides what a principal may do. Pure: the same question has the same answer.
@@ -40,7 +54,7 @@ pub trait Authorizer: Send + Sync + 'static {
     ) -> Result<(), AuthError>;
 }
 
-/// Decides by the roles of the account and nothing else.
+/// Decides by the roles of the account and, for API keys, their scopes; nothing else.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RoleAuthorizer;
 
@@ -58,7 +72,7 @@ impl Authorizer for RoleAuthorizer {
             Access::Public | Access::Bearer => true,
             Access::AnyRole(roles) => roles.iter().any(|role| principal.roles.contains(role)),
         };
-        if may { Ok(()) } else { Err(AuthError::Forbidden) }
+        if may && principal.has(demand.scope) { Ok(()) } else { Err(AuthError::Forbidden) }
     }
 }
 
@@ -70,15 +84,25 @@ mod tests {
     use crate::{Roles, SessionId, Username};
 
     fn ask(roles: Option<&[&str]>, needs: Access) -> Result<(), u16> {
+        ask_with(roles, None, needs, Scope::Any)
+    }
+
+    fn ask_with(
+        roles: Option<&[&str]>,
+        scopes: Option<&[&str]>,
+        needs: Access,
+        scope: Scope,
+    ) -> Result<(), u16> {
         let principal = roles.map(|roles| Principal {
             username: Username::parse("ann").unwrap(),
             session: SessionId::from_bits(1),
             roles: Roles::new(roles),
+            scopes: scopes.map(Roles::new),
             issued_at: UnixTime::default(),
             not_before: UnixTime::default(),
             expires_at: UnixTime::default(),
         });
-        let demand = Demand { route: "/x", method: &Method::GET, needs };
+        let demand = Demand { route: "/x", method: &Method::GET, needs, scope };
         let decision = RoleAuthorizer.authorize(principal.as_ref(), &demand);
         decision.map_err(|error| gabion_errors::ToProblem::to_problem(&error).status().as_u16())
     }
@@ -97,6 +121,25 @@ mod tests {
         assert_eq!(ask(None, Access::Bearer), Err(401));
         assert_eq!(ask(None, Access::AnyRole(&["admin"])), Err(401));
         assert_eq!(ask(Some(&[]), Access::Bearer), Ok(()));
+    }
+
+    #[test]
+    fn a_key_needs_the_role_of_its_account_and_its_own_scope() {
+        let (needs, scope) = (Access::AnyRole(&["admin"]), Scope::Named("users"));
+        let ask = |role, scopes: &[&str]| ask_with(Some(&[role]), Some(scopes), needs, scope);
+        assert_eq!(ask("admin", &["status", "users"]), Ok(()));
+        assert_eq!(ask("admin", &["status"]), Err(403));
+        assert_eq!(ask("admin", &[]), Err(403));
+        assert_eq!(ask("user", &["users"]), Err(403));
+        assert_eq!(ask_with(Some(&["admin"]), None, needs, scope), Ok(()));
+    }
+
+    #[test]
+    fn some_routes_take_no_key_and_some_take_each() {
+        let ask = |scopes, scope| ask_with(Some(&[]), scopes, Access::Bearer, scope);
+        assert_eq!(ask(Some(&["users"]), Scope::Login), Err(403));
+        assert_eq!(ask(None, Scope::Login), Ok(()));
+        assert_eq!(ask(Some(&[]), Scope::Any), Ok(()));
     }
 
     #[test]

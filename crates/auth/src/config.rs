@@ -14,12 +14,15 @@ settings! {
         restart issuer: String = String::from("gabion");
         /// Whom the tokens are for: their `aud`.
         restart audience: String = String::from("gabion");
-        /// How tokens are signed; not honoured yet: anything but HS256.
+        /// How tokens are signed: HS256 with a secret that stays here, the others with a key pair whose
+        /// public half is published. After a change a new key signs, and tokens of the old one stay good.
         restart algorithm: String = String::from("HS256"), in ["HS256", "EdDSA", "ES256", "RS256"].as_slice();
         /// How long an access token is good; counted in whole seconds, at least one.
         restart access_ttl: Duration = Duration::from_secs(3600), in MILLI..=YEAR;
         /// How long a refresh token is good, and with it a session that is not used.
         restart refresh_ttl: Duration = Duration::from_secs(30 * 86_400), in MILLI..=TEN_YEARS;
+        /// How long a session is good in all, however often it is refreshed.
+        restart session_ttl: Duration = Duration::from_secs(90 * 86_400), in MILLI..=TEN_YEARS;
         /// How far the clocks of issuer and verifier may differ.
         restart leeway: Duration = Duration::from_secs(30), in Duration::ZERO..=DAY;
         /// The first account.
@@ -57,10 +60,14 @@ settings! {
         restart passes: u32 = 2, in 1..=16;
         /// Lanes of the memory; more cost no less here, a hash runs on one thread.
         restart lanes: u32 = 1, in 1..=8;
-        /// A file with one refused password a line, beside the list that ships; empty: none.
+        /// A file of refused passwords beside the list that ships: a filter made by `gabion blocklist
+        /// build`, or at most 4 million lines of text; empty: none.
         restart blocklist_file: String = String::new();
-        /// How many hashes run at once, each in memory of its own; 0: a quarter of the cores, at
-        /// least one.
+        /// A file with secrets of at least 32 bytes that go into every hash, one a line, the first for
+        /// new hashes; for its owner alone (0600). What was hashed with one needs it. Empty: none.
+        restart pepper_file: String = String::new();
+        /// How many hashes run at once, each in memory of its own; 0: one for each core, as far as
+        /// they take no more than 256 MiB together.
         restart parallel_hashes: usize = 0, in 0..=1024;
     }
 }
@@ -69,11 +76,16 @@ settings! {
     /// What guessing passwords costs.
     pub struct LoginConfig {
         /// Failed logins of an account within the window before each further one has to wait, from
-        /// one second up; after that at most 100 a day are evaluated.
+        /// one second up; at most 100 in any 24 hours are evaluated, or 25 more than this where it
+        /// is above 75.
         restart failures: u32 = 10, in 1..=1_000_000;
+        /// Failed logins from an address, or a /64 network of IPv6, within the window, of whichever
+        /// accounts, before each further one has to wait, from one second up to 15 minutes.
+        restart address_failures: u32 = 1000, in 1..=1_000_000;
         /// The window.
         restart window: Duration = Duration::from_secs(900), in MILLI..=YEAR;
-        /// Consecutive failures after which an administrator must help; 0: never.
+        /// Consecutive failures after which an administrator must help, by a new password or by
+        /// enabling the account again; 0: never.
         restart hard_limit: u32 = 0, in 0..=1_000_000;
     }
 }

@@ -10,6 +10,8 @@
 //! conformance::users(&MemoryStore::new()).await;
 //! conformance::sessions(&MemoryStore::new()).await;
 //! conformance::revocations(&MemoryStore::new()).await;
+//! conformance::api_keys(&MemoryStore::new()).await;
+//! conformance::failures(&MemoryStore::new()).await;
 //! # }
 //! ```
 
@@ -23,8 +25,8 @@ use std::{
 use gabion_clock::UnixTime;
 
 use crate::{
-    Account, AccountChange, InsertError, RevocationStore, Roles, Rotation, Session, SessionId,
-    SessionStore, UpdateError, UserStore, Username,
+    Account, AccountChange, ApiKey, ApiKeyId, ApiKeyStore, InsertError, RevocationStore, Roles,
+    Rotation, Session, SessionId, SessionLife, SessionStore, UpdateError, UserStore, Username,
 };
 
 /// As many calls at the same time as a race is tried with.
@@ -88,6 +90,9 @@ macro_rules! ok {
         }
     };
 }
+
+mod failures;
+pub use self::failures::failures;
 
 /// Holds `store` to the words of [`UserStore`].
 ///
@@ -241,6 +246,7 @@ async fn one_of_several_last_ones_stays<S: UserStore>(store: &S) {
 pub async fn sessions<S: SessionStore>(store: &S) {
     looked_up(store).await;
     rotated(store).await;
+    outlived(store).await;
     rotated_by_several(store).await;
     ended(store).await;
     all_ended(store).await;
@@ -264,35 +270,55 @@ async fn looked_up<S: SessionStore>(store: &S) {
     assert_eq!(ok!(store.sessions(&name("nobody"), at(15))), [], "sessions of nobody");
 }
 
+/// A refresh makes a session last for `idle` seconds, and none lasts longer than [`WHOLE_LIFE`].
+fn life(idle: u64) -> SessionLife {
+    SessionLife { idle: Duration::from_secs(idle), absolute: Duration::from_secs(WHOLE_LIFE) }
+}
+
+const WHOLE_LIFE: u64 = 1000;
+
 async fn rotated<S: SessionStore>(store: &S) {
     let first = session("rotator", 0, 100);
     ok!(store.create(&first));
-    let rotation = ok!(store.rotate(first.id, 0, at(150), at(50)));
+    let rotation = ok!(store.rotate(first.id, 0, life(100), at(50)));
     let second =
         Session { generation: 1, refreshed_at: at(50), expires_at: at(150), ..first.clone() };
     assert_eq!(rotation, Rotation::Rotate(second.clone()), "the present generation rotates");
     assert_eq!(ok!(store.session(first.id, at(120))), Some(second), "it lasts as told");
 
-    let rotation = ok!(store.rotate(first.id, 0, at(200), at(60)));
+    let rotation = ok!(store.rotate(first.id, 0, life(140), at(60)));
     let Rotation::Reuse(reused) = rotation else { panic!("a spent generation: {rotation:?}") };
     assert_eq!((reused.id, &reused.username), (first.id, &first.username), "whose it was");
     assert_eq!(ok!(store.session(first.id, at(60))), None, "reuse ends the session");
-    let rotation = ok!(store.rotate(first.id, 1, at(200), at(61)));
+    let rotation = ok!(store.rotate(first.id, 1, life(139), at(61)));
     assert_eq!(rotation, Rotation::Gone, "an ended session rotates");
 
-    let never = ok!(store.rotate(SessionId::random(), 0, at(200), at(60)));
+    let never = ok!(store.rotate(SessionId::random(), 0, life(140), at(60)));
     assert_eq!(never, Rotation::Gone, "a session never created rotates");
     let brief = session("rotator", 0, 100);
     ok!(store.create(&brief));
-    let late = ok!(store.rotate(brief.id, 0, at(200), at(101)));
+    let late = ok!(store.rotate(brief.id, 0, life(99), at(101)));
     assert_eq!(late, Rotation::Gone, "an expired session rotates");
     assert_eq!(ok!(store.session(brief.id, at(101))), None, "and comes back to life");
+}
+
+async fn outlived<S: SessionStore>(store: &S) {
+    let first = session("outliver", 0, 900);
+    ok!(store.create(&first));
+    let rotation = ok!(store.rotate(first.id, 0, life(900), at(800)));
+    let Rotation::Rotate(second) = rotation else { panic!("a live session: {rotation:?}") };
+    assert_eq!(second.expires_at, at(WHOLE_LIFE), "a refresh prolongs beyond the whole life");
+    assert_eq!(ok!(store.session(first.id, at(WHOLE_LIFE))), None, "it outlives its whole life");
+
+    let shorter = SessionLife { absolute: Duration::from_secs(500), ..life(900) };
+    let over = ok!(store.rotate(first.id, 1, shorter, at(900)));
+    assert_eq!(over, Rotation::Gone, "a session older than the whole life is refreshed");
 }
 
 async fn rotated_by_several<S: SessionStore>(store: &S) {
     let raced = session("racer", 0, 100);
     ok!(store.create(&raced));
-    let racers = (0..RACERS).map(|_| store.rotate(raced.id, 0, at(200), at(50)));
+    let racers = (0..RACERS).map(|_| store.rotate(raced.id, 0, life(150), at(50)));
     let results: Vec<Rotation> = join(racers)
         .await
         .into_iter()
@@ -349,8 +375,8 @@ pub async fn revocations<S: SessionStore + RevocationStore>(store: &S) {
         ok!(store.create(session));
     }
     ok!(store.end(by_end.id, at(10)));
-    ok!(store.rotate(by_reuse.id, 0, at(1000), at(20)));
-    ok!(store.rotate(by_reuse.id, 0, at(1000), at(21)));
+    ok!(store.rotate(by_reuse.id, 0, life(980), at(20)));
+    ok!(store.rotate(by_reuse.id, 0, life(979), at(21)));
     ok!(store.create(&by_all));
     ok!(store.end_all(&name("revoked"), Some(live.id), at(30)));
 
@@ -372,4 +398,52 @@ pub async fn revocations<S: SessionStore + RevocationStore>(store: &S) {
     assert!(ended.iter().any(|(id, _)| *id == by_all.id), "one that ended later is forgotten");
     assert!(ok!(store.session(live.id, at(31))).is_some(), "a live session is forgotten");
     assert_eq!(ok!(store.prune(at(1001))), 3, "the rest ended or expired before it");
+}
+
+fn api_key(text: &str, created: u64, expires: u64) -> ApiKey {
+    ApiKey {
+        id: ApiKeyId::random(),
+        name: format!("key of {text}"),
+        username: name(text),
+        scopes: Roles::new(["status", "users"]),
+        secret_hash: [7; 32],
+        created_at: at(created),
+        expires_at: at(expires),
+        last_used_at: None,
+    }
+}
+
+/// Holds `store` to the words of [`ApiKeyStore`].
+///
+/// # Panics
+///
+/// When it does not keep them.
+pub async fn api_keys<S: ApiKeyStore>(store: &S) {
+    let [new, old, brief] = [(10, 1000), (0, 1000), (5, 50)].map(|(c, e)| api_key("keyed", c, e));
+    for key in [&new, &old, &brief] {
+        ok!(store.add_api_key(key));
+    }
+    assert_eq!(ok!(store.api_key(old.id)), Some(old.clone()), "a key is found as added");
+    assert_eq!(ok!(store.api_key(ApiKeyId::random())), None, "a key that nobody added is found");
+    let all = ok!(store.api_keys());
+    let own: Vec<ApiKey> = all.into_iter().filter(|key| key.username == name("keyed")).collect();
+    assert_eq!(own, [old.clone(), brief.clone(), new.clone()], "all keys, oldest first");
+
+    ok!(store.note_api_key_uses(&[(old.id, at(30)), (ApiKeyId::random(), at(30))]));
+    ok!(store.note_api_key_uses(&[(old.id, at(20)), (new.id, at(20))]));
+    let used = ok!(store.api_key(old.id)).and_then(|key| key.last_used_at);
+    assert_eq!(used, Some(at(30)), "an earlier use replaces a later one");
+    let used = ok!(store.api_key(new.id)).and_then(|key| key.last_used_at);
+    assert_eq!(used, Some(at(20)), "a use is not written down");
+
+    assert_eq!(ok!(store.prune_api_keys(at(50))), 0, "one that expired at the time is forgotten");
+    assert_eq!(ok!(store.prune_api_keys(at(51))), 1, "one that expired before it");
+    assert_eq!(ok!(store.api_key(brief.id)), None, "a forgotten key is found");
+
+    assert!(ok!(store.remove_api_key(old.id)), "removing a key tells so");
+    assert!(!ok!(store.remove_api_key(old.id)), "it was removed");
+    assert_eq!(ok!(store.api_key(old.id)), None, "a removed key is found");
+    ok!(store.note_api_key_uses(&[(old.id, at(60))]));
+    assert_eq!(ok!(store.api_key(old.id)), None, "a use brings a key back");
+    assert!(ok!(store.api_key(new.id)).is_some(), "another key is removed");
 }

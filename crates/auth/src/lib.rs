@@ -3,19 +3,20 @@
 //! It protects against tokens that are forged, stretched or taken for something else, against
 //! logouts that nobody checks, against guessed passwords and against logins that eat the machine:
 //!
-//! - [`Verifier`] takes one algorithm per key, every claim present and of its type, and one spelling
-//!   of each token; [`VerifiedTokens`] remembers only what was verified and still asks for expiry.
+//! - [`Verifier`] takes one algorithm per key, every claim present and of its type, and canonical
+//!   base64url alone; [`VerifiedTokens`] remembers only what was verified and still asks for expiry.
 //! - [`Revocations`] ends sessions, not strings, and a logout holds from its answer on, across
 //!   restarts.
 //! - Refresh tokens are good once; the second use of one ends its session ([`Rotation::Reuse`]).
 //! - [`HashPool`] hashes with argon2id on its own threads, in memory that it keeps, behind a bounded
 //!   queue; unknown accounts cost the same as known ones.
-//! - [`LoginThrottle`] slows guessing by account, from however many addresses.
+//! - [`LoginThrottle`] slows guessing: of one account from however many addresses, and of however
+//!   many accounts from one address; a restart forgets neither.
 //! - [`PasswordPolicy`] asks for length and strength, never for composition.
 //!
 //! It does not speak HTTP and is no OAuth server: [`bearer`] reads a header, [`Identity`] goes from
 //! login to logout over a store of your choice, and adapters do the rest. How often an *address* may
-//! try is the business of a rate limit, not of this crate.
+//! ask, failures or not, is the business of a rate limit, not of this crate.
 //!
 //! ```
 //! use std::sync::Arc;
@@ -74,6 +75,7 @@
 //! Feature `conformance` adds the suite that every store has to pass.
 
 mod account;
+mod api_key;
 mod audit;
 mod authenticate;
 mod authorize;
@@ -96,34 +98,39 @@ pub mod token;
 
 pub use self::{
     account::{Account, InvalidUsername, Roles, Username},
+    api_key::{ApiKey, ApiKeyId, InvalidApiKeyId, PREFIX as API_KEY_PREFIX},
     audit::{AccountWatch, AuditEvent, AuditSink},
     authenticate::{
         AccountState, Accounts, AuthError, Authenticator, StoredAccounts, TokenAuthenticator,
     },
-    authorize::{Access, Authorizer, Demand, RoleAuthorizer},
+    authorize::{Access, Authorizer, Demand, RoleAuthorizer, Scope},
     config::{AuthConfig, BootstrapConfig, LoginConfig, PasswordConfig},
     credentials::{Credentials, CredentialsError, MAX_TOKEN, bearer},
     key_ring::{KeyInfo, KeyRing, KeyRingError},
-    login::{LoginThrottle, TooManyAttempts},
+    login::{
+        FailureKey, FailureRecord, FailureScope, FailureStore, LoginAttempt, LoginThrottle, Moment,
+        TooManyAttempts, Unsaved,
+    },
     memory::MemoryStore,
     password::{
         Blocklist, BlocklistError, HashError, HashPool, HashPoolError, InvalidPolicy,
-        NormalPassword, PasswordPolicy, PasswordTooLong, PolicyFault, Verdict,
+        NormalPassword, PasswordPolicy, PasswordTooLong, PolicyError, PolicyFault, Verdict,
     },
     principal::Principal,
     refresh::{InvalidRefreshToken, RefreshTokens},
     revocation::Revocations,
     service::{
-        ChangePasswordError, CreateUserError, Identity, IdentityError, IdentityStore, LoginError,
-        RefreshError, Tokens, UpdateUserError, UserChange,
+        ChangePasswordError, CreateApiKeyError, CreateUserError, Identity, IdentityError,
+        IdentityStore, LoginError, NewApiKey, RefreshError, Tokens, UpdateUserError, UserChange,
     },
-    session::{InvalidSessionId, Session, SessionId},
+    session::{InvalidSessionId, Session, SessionId, SessionLife},
     store::{
-        AccountChange, InsertError, RevocationStore, Rotation, SessionStore, StoreError,
-        UpdateError, UserStore,
+        AccountChange, ApiKeyStore, InsertError, RevocationStore, Rotation, SessionStore,
+        StoreError, UpdateError, UserStore,
     },
     token::{
-        Algorithm, Claims, Expires, InvalidKeyId, Issuer, KeyId, KeyResolver, SigningKey,
-        TokenError, VerifiedTokens, Verifier, VerifyingKey, WeakKey,
+        Algorithm, Claims, Expires, InvalidJwk, InvalidKey, InvalidKeyId, Issuer, KeyId,
+        KeyResolver, SigningKey, SigningKeys, TokenError, UnknownAlgorithm, VerifiedTokens,
+        Verifier, VerifyingKey, WeakKey,
     },
 };

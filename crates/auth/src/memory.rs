@@ -4,9 +4,12 @@ use gabion_clock::UnixTime;
 use parking_lot::Mutex;
 
 use crate::{
-    Account, AccountChange, InsertError, RevocationStore, Rotation, Session, SessionId,
-    SessionStore, StoreError, UpdateError, UserStore, Username,
+    Account, AccountChange, ApiKey, ApiKeyId, ApiKeyStore, FailureKey, FailureRecord, InsertError,
+    RevocationStore, Rotation, Session, SessionId, SessionLife, SessionStore, StoreError,
+    UpdateError, UserStore, Username,
 };
+
+mod failures;
 
 /// Keeps everything in memory: for tests and examples. Nothing survives the process.
 #[derive(Default)]
@@ -16,6 +19,8 @@ pub struct MemoryStore(Mutex<State>);
 struct State {
     accounts: BTreeMap<Username, Account>,
     sessions: HashMap<SessionId, Kept>,
+    api_keys: HashMap<ApiKeyId, ApiKey>,
+    failures: HashMap<FailureKey, FailureRecord>,
 }
 
 struct Kept {
@@ -130,13 +135,17 @@ impl SessionStore for MemoryStore {
         &self,
         id: SessionId,
         generation: u32,
-        expires_at: UnixTime,
+        life: SessionLife,
         now: UnixTime,
     ) -> Result<Rotation, StoreError> {
         let sessions = &mut self.0.lock().sessions;
         let Some(kept) = sessions.get_mut(&id).filter(|kept| kept.is_live(now)) else {
             return Ok(Rotation::Gone);
         };
+        let expires_at = life.expires_at(kept.session.created_at, now);
+        if expires_at <= now {
+            return Ok(Rotation::Gone);
+        }
         // A generation that was never given out is no better than a spent one.
         let next = generation.checked_add(1).filter(|_| generation == kept.session.generation);
         let Some(next) = next else {
@@ -193,6 +202,44 @@ impl RevocationStore for MemoryStore {
     }
 }
 
+impl ApiKeyStore for MemoryStore {
+    async fn add_api_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        self.0.lock().api_keys.insert(key.id, key.clone());
+        Ok(())
+    }
+
+    async fn api_key(&self, id: ApiKeyId) -> Result<Option<ApiKey>, StoreError> {
+        Ok(self.0.lock().api_keys.get(&id).cloned())
+    }
+
+    async fn api_keys(&self) -> Result<Vec<ApiKey>, StoreError> {
+        let mut keys: Vec<ApiKey> = self.0.lock().api_keys.values().cloned().collect();
+        keys.sort_by_key(|key| (key.created_at, key.id));
+        Ok(keys)
+    }
+
+    async fn remove_api_key(&self, id: ApiKeyId) -> Result<bool, StoreError> {
+        Ok(self.0.lock().api_keys.remove(&id).is_some())
+    }
+
+    async fn note_api_key_uses(&self, uses: &[(ApiKeyId, UnixTime)]) -> Result<(), StoreError> {
+        let keys = &mut self.0.lock().api_keys;
+        for (id, at) in uses {
+            if let Some(key) = keys.get_mut(id) {
+                key.last_used_at = key.last_used_at.max(Some(*at));
+            }
+        }
+        Ok(())
+    }
+
+    async fn prune_api_keys(&self, before: UnixTime) -> Result<u64, StoreError> {
+        let keys = &mut self.0.lock().api_keys;
+        let count = keys.len();
+        keys.retain(|_, key| key.expires_at >= before);
+        Ok((count - keys.len()) as u64)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,5 +250,7 @@ mod tests {
         conformance::users(&MemoryStore::new()).await;
         conformance::sessions(&MemoryStore::new()).await;
         conformance::revocations(&MemoryStore::new()).await;
+        conformance::failures(&MemoryStore::new()).await;
+        conformance::api_keys(&MemoryStore::new()).await;
     }
 }

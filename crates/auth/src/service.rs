@@ -1,13 +1,15 @@
 //! From login to logout, without HTTP.
 
 mod account;
-mod attempt;
+mod api_key;
+mod failures;
 mod login;
 mod refresh;
 mod session;
 
 use std::{
     future::Future,
+    num::NonZeroUsize,
     path::Path,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -17,22 +19,33 @@ use gabion_clock::{Clock, UnixTime};
 
 pub use self::{
     account::{ChangePasswordError, CreateUserError, UpdateUserError, UserChange},
+    api_key::{CreateApiKeyError, NewApiKey},
     login::{LoginError, Tokens},
     refresh::RefreshError,
 };
 use crate::{
-    Accounts, AuditEvent, AuditSink, AuthConfig, Issuer, KeyRing, LoginThrottle, RefreshTokens,
-    RevocationStore, Revocations, SessionId, SessionStore, StoreError, TokenAuthenticator,
-    UserStore, Username, Verifier,
+    Accounts, ApiKeyStore, AuditEvent, AuditSink, AuthConfig, FailureStore, Issuer, KeyRing,
+    LoginThrottle, RefreshTokens, RevocationStore, Revocations, SessionId, SessionLife,
+    SessionStore, StoreError, TokenAuthenticator, UserStore, Username, Verifier,
+    api_key::ApiKeys,
     audit::AccountWatch,
     metrics::{Outcome, Outcomes},
     password::{Blocklist, BlocklistError, HashPool, HashPoolError, InvalidPolicy, PasswordPolicy},
 };
 
-/// A store of all that an [`Identity`] keeps.
-pub trait IdentityStore: UserStore + SessionStore + RevocationStore {}
+/// How far the machine's clock may have been ahead when it was asked what can be forgotten.
+const CLOCK_ERROR: Duration = Duration::from_secs(86_400);
 
-impl<S: UserStore + SessionStore + RevocationStore> IdentityStore for S {}
+/// A store of all that an [`Identity`] keeps.
+pub trait IdentityStore:
+    UserStore + SessionStore + RevocationStore + ApiKeyStore + FailureStore
+{
+}
+
+impl<S> IdentityStore for S where
+    S: UserStore + SessionStore + RevocationStore + ApiKeyStore + FailureStore
+{
+}
 
 /// Logins, sessions and accounts of a service. Clones share everything.
 ///
@@ -55,9 +68,14 @@ struct Inner<S> {
     issuer: Issuer,
     refresh: RefreshTokens,
     revocations: Arc<Revocations>,
+    api_keys: Arc<ApiKeys>,
+    /// Tokens that are verified at once.
+    verifications: NonZeroUsize,
     hashes: HashPool,
     policy: Arc<PasswordPolicy>,
     throttle: LoginThrottle,
+    /// One write of failed logins at a time.
+    flushing: tokio::sync::Mutex<()>,
     /// One change of an account at a time: what is decided by reading it must hold when it is
     /// written.
     changes: tokio::sync::Mutex<()>,
@@ -103,14 +121,17 @@ impl<S: IdentityStore> Identity<S> {
         let (issuer, audience) = (config.issuer.as_str(), config.audience.as_str());
         Ok(Self(Arc::new(Inner {
             store,
-            issuer: Issuer::new(keys.signing_key(), issuer, audience, config.access_ttl),
+            issuer: Issuer::new(Arc::clone(&keys), issuer, audience, config.access_ttl),
             refresh: RefreshTokens::new(&keys),
+            throttle: LoginThrottle::new(&config.login, &keys),
+            flushing: tokio::sync::Mutex::default(),
             keys,
             clock,
             revocations: Arc::default(),
+            api_keys: Arc::default(),
+            verifications: NonZeroUsize::new(cores / 2).unwrap_or(NonZeroUsize::MIN),
             hashes: HashPool::new(&config.password, cores)?,
             policy: Arc::new(PasswordPolicy::new(&config.password, blocklist)?),
-            throttle: LoginThrottle::new(config.login.clone()),
             changes: tokio::sync::Mutex::default(),
             audit: OnceLock::new(),
             watch: OnceLock::new(),
@@ -133,7 +154,8 @@ impl<S: IdentityStore> Identity<S> {
         self
     }
 
-    /// Learns from the store which sessions have ended whose tokens might still be good.
+    /// Learns from the store which sessions have ended whose tokens might still be good, which API
+    /// keys there are, and which logins have failed.
     ///
     /// # Errors
     ///
@@ -143,18 +165,29 @@ impl<S: IdentityStore> Identity<S> {
         for (session, at) in ended {
             self.0.revocations.end(session, at + self.0.token_life());
         }
-        Ok(())
+        self.0.api_keys.replace(self.0.store.api_keys().await?);
+        self.0.restore_failures().await
     }
 
-    /// Forgets, here and in the store, what no token can ask for any more; returns how many
-    /// sessions the store forgot. Worth doing every few minutes.
+    /// Forgets, here and in the store, what no token can ask for any more, and writes down when API
+    /// keys were used; returns how many sessions the store forgot. Worth doing every few minutes, and
+    /// before the end.
     ///
     /// # Errors
     ///
     /// When the store fails.
     pub async fn prune(&self) -> Result<u64, StoreError> {
-        self.0.revocations.prune(self.0.clock.unix());
-        self.0.store.prune(self.0.horizon()).await
+        let (now, horizon) = (self.0.clock.unix(), self.0.horizon());
+        self.0.revocations.prune(now);
+        let uses = self.0.api_keys.unwritten();
+        if !uses.is_empty() {
+            self.0.store.note_api_key_uses(&uses).await?;
+            self.0.api_keys.written(&uses);
+        }
+        self.0.api_keys.prune(now);
+        self.0.store.prune_api_keys(horizon).await?;
+        self.0.prune_failures().await?;
+        self.0.store.prune(horizon).await
     }
 
     /// What checks the tokens that this service issues. Each has a cache of its own: make one and
@@ -167,6 +200,15 @@ impl<S: IdentityStore> Identity<S> {
         let verifier = verifier.longest(inner.issuer.ttl());
         let revocations = Arc::clone(&inner.revocations);
         TokenAuthenticator::new(verifier, revocations, accounts, Arc::clone(&inner.store))
+            .with_api_keys(Arc::clone(&inner.api_keys))
+            .with_verifications(inner.verifications)
+    }
+
+    /// How long after its issue a token may be taken at most: as long as a key has to verify that signs
+    /// no more.
+    #[must_use]
+    pub fn token_life(&self) -> Duration {
+        self.0.token_life()
     }
 
     /// The keys.
@@ -200,9 +242,16 @@ impl<S: IdentityStore> Inner<S> {
         self.issuer.ttl() + self.config.leeway
     }
 
-    /// What ended before this time concerns no token any more.
+    /// How long sessions last.
+    fn session_life(&self) -> SessionLife {
+        SessionLife { idle: self.config.refresh_ttl, absolute: self.config.session_ttl }
+    }
+
+    /// What ended before this time concerns no token any more, also where the clock was wrong by
+    /// some hours and has been put right since.
     fn horizon(&self) -> UnixTime {
-        let life = u64::try_from(self.token_life().as_millis()).unwrap_or(u64::MAX);
+        let life = self.token_life() + CLOCK_ERROR;
+        let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
         UnixTime::from_millis(self.clock.unix().as_millis().saturating_sub(life))
     }
 

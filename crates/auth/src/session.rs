@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use gabion_clock::UnixTime;
 
@@ -51,6 +51,23 @@ impl FromStr for SessionId {
     }
 }
 
+/// How long sessions last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLife {
+    /// Without a refresh.
+    pub idle: Duration,
+    /// In all, however often they are refreshed.
+    pub absolute: Duration,
+}
+
+impl SessionLife {
+    /// When a session that began at `created_at` and is refreshed at `now` expires.
+    #[must_use]
+    pub fn expires_at(&self, created_at: UnixTime, now: UnixTime) -> UnixTime {
+        (now + self.idle).min(created_at + self.absolute)
+    }
+}
+
 /// A session: what a login begins, refreshes prolong, and a logout ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -64,8 +81,23 @@ pub struct Session {
     pub created_at: UnixTime,
     /// When it was last refreshed.
     pub refreshed_at: UnixTime,
-    /// When its present refresh token expires.
+    /// When its present refresh token expires, and with it the session.
     pub expires_at: UnixTime,
     /// The address it began from, for its owner to recognise it by.
     pub address: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refresh_prolongs_a_session_but_never_beyond_its_whole_life() {
+        let life = SessionLife { idle: Duration::from_secs(10), absolute: Duration::from_secs(25) };
+        let expires = [0, 9, 15, 18, 40].map(|refreshed| {
+            life.expires_at(UnixTime::from_secs(100), UnixTime::from_secs(100 + refreshed))
+                .as_secs()
+        });
+        assert_eq!(expires, [110, 119, 125, 125, 125]);
+    }
 }

@@ -8,7 +8,7 @@ use std::future::Future;
 use gabion_clock::UnixTime;
 use gabion_errors::{BoxError, Problem, ToProblem, types};
 
-use crate::{Account, Roles, Session, SessionId, Username};
+use crate::{Account, ApiKey, ApiKeyId, Roles, Session, SessionId, SessionLife, Username};
 
 /// The store failed; what it was asked for may or may not have happened.
 #[derive(Debug, thiserror::Error)]
@@ -118,12 +118,12 @@ pub trait SessionStore: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Vec<Session>, StoreError>> + Send;
 
     /// Spends the refresh token of `generation`: of several at the same time exactly one rotates.
-    /// The session then lasts until `expires_at`.
+    /// The session then lasts as `life` says; one that has outlived it is gone.
     fn rotate(
         &self,
         id: SessionId,
         generation: u32,
-        expires_at: UnixTime,
+        life: SessionLife,
         now: UnixTime,
     ) -> impl Future<Output = Result<Rotation, StoreError>> + Send;
 
@@ -154,4 +154,36 @@ pub trait RevocationStore: Send + Sync + 'static {
 
     /// Forgets sessions that ended or expired before `before`; returns how many.
     fn prune(&self, before: UnixTime) -> impl Future<Output = Result<u64, StoreError>> + Send;
+}
+
+/// Keeps API keys.
+pub trait ApiKeyStore: Send + Sync + 'static {
+    /// Adds a key.
+    fn add_api_key(&self, key: &ApiKey) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// The key of this name, also when it has expired.
+    fn api_key(
+        &self,
+        id: ApiKeyId,
+    ) -> impl Future<Output = Result<Option<ApiKey>, StoreError>> + Send;
+
+    /// All keys, oldest first.
+    fn api_keys(&self) -> impl Future<Output = Result<Vec<ApiKey>, StoreError>> + Send;
+
+    /// Removes a key; `false` when there is none of this name.
+    fn remove_api_key(&self, id: ApiKeyId)
+    -> impl Future<Output = Result<bool, StoreError>> + Send;
+
+    /// Writes down when keys were last used; never an earlier time than is there, and nothing for
+    /// keys that are gone.
+    fn note_api_key_uses(
+        &self,
+        uses: &[(ApiKeyId, UnixTime)],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+
+    /// Forgets keys that expired before `before`; returns how many.
+    fn prune_api_keys(
+        &self,
+        before: UnixTime,
+    ) -> impl Future<Output = Result<u64, StoreError>> + Send;
 }

@@ -36,6 +36,9 @@ pub struct AuditEvent {
     /// Whose: an account, or what somebody gave as its name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
+    /// Who did it, where that is somebody else.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub actor: Option<String>,
     /// In which session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
@@ -45,7 +48,7 @@ pub struct AuditEvent {
     /// By which request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<RequestId>,
-    /// What else there is to know, as who changed the account.
+    /// What else there is to know, as why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<Cow<'static, str>>,
 }
@@ -59,6 +62,7 @@ impl AuditEvent {
             action,
             outcome,
             subject: None,
+            actor: None,
             session: None,
             address: None,
             request_id: None,
@@ -66,10 +70,17 @@ impl AuditEvent {
         }
     }
 
-    /// Who did it; cut to [`MAX_TEXT`].
+    /// Whose; cut to [`MAX_TEXT`].
     #[must_use]
     pub fn subject(mut self, subject: impl AsRef<str>) -> Self {
         self.subject = Some(cut(subject.as_ref()).to_owned());
+        self
+    }
+
+    /// Who did it; cut to [`MAX_TEXT`].
+    #[must_use]
+    pub fn actor(mut self, actor: impl AsRef<str>) -> Self {
+        self.actor = Some(cut(actor.as_ref()).to_owned());
         self
     }
 
@@ -133,6 +144,7 @@ impl Auditor for LogAuditor {
             action = event.action,
             outcome = event.outcome,
             subject = event.subject.as_deref().map(redact).as_deref(),
+            actor = event.actor.as_deref().map(redact).as_deref(),
             session = event.session.as_deref().map(redact).as_deref(),
             address = event.address.map(tracing::field::display),
             request_id = event.request_id.map(tracing::field::display),

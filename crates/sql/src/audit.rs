@@ -23,16 +23,41 @@ pub struct AuditRecord {
     pub outcome: String,
     /// Who it was about, as a user name; to 256 bytes.
     pub subject: Option<String>,
+    /// Who did it, where that is somebody else; to 256 bytes.
+    pub actor: Option<String>,
     /// In which session; to 64 bytes.
     pub session: Option<String>,
     /// From which address; to 256 bytes.
     pub address: Option<String>,
+    /// By which request; to 128 bytes.
+    pub request_id: Option<String>,
     /// What else is worth knowing; to 4096 bytes.
     pub detail: Option<String>,
 }
 
-type Row =
-    (i64, i64, String, String, Option<String>, Option<String>, Option<String>, Option<String>);
+/// Which records a [page](Sql::audit) is of.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AuditQuery {
+    /// Those before this id; without it, the newest.
+    pub before_id: Option<i64>,
+    /// Those about this account.
+    pub subject: Option<String>,
+    /// Those of this action, as `login`.
+    pub action: Option<String>,
+}
+
+type Row = (
+    i64,
+    i64,
+    String,
+    String,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+);
 
 impl Sql {
     /// Most records of one [page](Self::audit).
@@ -50,15 +75,18 @@ impl Sql {
                 text.as_deref().map(|text| beginning(text, max).to_owned())
             };
             sqlx::query(
-                "insert into audit (at, action, outcome, subject, session, address, detail)
-                 values ($1, $2, $3, $4, $5, $6, $7)",
+                "insert into audit
+                     (at, action, outcome, subject, actor, session, address, request_id, detail)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
             )
             .bind(from_time(record.at))
             .bind(beginning(&record.action, WORD_MAX))
             .bind(beginning(&record.outcome, WORD_MAX))
             .bind(optional(&record.subject, NAME_MAX))
+            .bind(optional(&record.actor, NAME_MAX))
             .bind(optional(&record.session, SESSION_MAX))
             .bind(optional(&record.address, NAME_MAX))
+            .bind(optional(&record.request_id, WORD_MAX))
             .bind(optional(&record.detail, DETAIL_MAX))
             .execute(&mut *transaction)
             .await
@@ -67,7 +95,7 @@ impl Sql {
         transaction.commit().await.map_err(store_error)
     }
 
-    /// A page of records, newest first: those before `before_id`, or the newest.
+    /// A page of the records that `query` asks for, newest first.
     ///
     /// `limit` above [`AUDIT_PAGE`](Self::AUDIT_PAGE) counts as that. The next page begins before
     /// the last record's id.
@@ -77,15 +105,19 @@ impl Sql {
     /// When the store failed.
     pub async fn audit(
         &self,
-        before_id: Option<i64>,
+        query: &AuditQuery,
         limit: u32,
     ) -> Result<Vec<AuditRecord>, StoreError> {
         let rows: Vec<Row> = sqlx::query_as(
-            "select id, at, action, outcome, subject, session, address, detail
-             from audit where id < $1 order by id desc limit $2",
+            "select id, at, action, outcome, subject, actor, session, address, request_id, detail
+             from audit
+             where id < $1 and ($3 is null or subject = $3) and ($4 is null or action = $4)
+             order by id desc limit $2",
         )
-        .bind(before_id.unwrap_or(i64::MAX))
+        .bind(query.before_id.unwrap_or(i64::MAX))
         .bind(i64::from(limit.min(Self::AUDIT_PAGE)))
+        .bind(query.subject.as_deref())
+        .bind(query.action.as_deref())
         .fetch_all(&self.readers)
         .await
         .map_err(store_error)?;
@@ -108,10 +140,20 @@ impl Sql {
 }
 
 fn record(
-    (id, at, action, outcome, subject, session, address, detail): Row,
+    (id, at, action, outcome, subject, actor, session, address, request_id, detail): Row,
 ) -> Result<AuditRecord, StoreError> {
-    let at = to_time(at)?;
-    Ok(AuditRecord { id: Some(id), at, action, outcome, subject, session, address, detail })
+    Ok(AuditRecord {
+        id: Some(id),
+        at: to_time(at)?,
+        action,
+        outcome,
+        subject,
+        actor,
+        session,
+        address,
+        request_id,
+        detail,
+    })
 }
 
 const WORD_MAX: usize = 128;
@@ -138,6 +180,30 @@ mod tests {
         page.iter().map(|record| record.at.as_secs()).collect()
     }
 
+    fn newest() -> AuditQuery {
+        AuditQuery::default()
+    }
+
+    fn before(id: Option<i64>) -> AuditQuery {
+        AuditQuery { before_id: id, ..newest() }
+    }
+
+    #[tokio::test]
+    async fn a_page_is_of_whom_and_what_is_asked_for() {
+        let scratch = Scratch::new().await;
+        let refresh = AuditRecord { action: "refresh".into(), ..login(2) };
+        scratch.sql.append_audit(&[login(1), login(2), refresh, login(3)]).await.unwrap();
+        let subject = Some("user-2".to_owned());
+        let of_one = AuditQuery { subject: subject.clone(), ..newest() };
+        assert_eq!(scratch.sql.audit(&of_one, 9).await.unwrap().len(), 2);
+        let action = Some("login".to_owned());
+        let of_both = AuditQuery { subject, action, ..newest() };
+        let found = scratch.sql.audit(&of_both, 9).await.unwrap();
+        assert_eq!((found.len(), found[0].id), (1, Some(2)));
+        let before = AuditQuery { before_id: Some(2), ..of_both };
+        assert_eq!(scratch.sql.audit(&before, 9).await.unwrap(), []);
+    }
+
     #[tokio::test]
     async fn pages_follow_each_other_newest_first_without_gap_or_repeat() {
         let scratch = Scratch::new().await;
@@ -145,13 +211,13 @@ mod tests {
         scratch.sql.append_audit(&records[..4]).await.unwrap();
         scratch.sql.append_audit(&records[4..]).await.unwrap();
 
-        let first = scratch.sql.audit(None, 3).await.unwrap();
+        let first = scratch.sql.audit(&newest(), 3).await.unwrap();
         assert_eq!(seconds(&first), [6, 5, 4]);
         // What comes in between does not shift the pages.
         scratch.sql.append_audit(&[login(7)]).await.unwrap();
-        let second = scratch.sql.audit(first[2].id, 3).await.unwrap();
+        let second = scratch.sql.audit(&before(first[2].id), 3).await.unwrap();
         assert_eq!(seconds(&second), [3, 2, 1]);
-        let third = scratch.sql.audit(second[2].id, 3).await.unwrap();
+        let third = scratch.sql.audit(&before(second[2].id), 3).await.unwrap();
         assert_eq!(seconds(&third), [0]);
         assert_eq!(third[0].subject.as_deref(), Some("user-0"));
     }
@@ -161,7 +227,7 @@ mod tests {
         let scratch = Scratch::new().await;
         let records: Vec<_> = (0..1001).map(login).collect();
         scratch.sql.append_audit(&records).await.unwrap();
-        assert_eq!(scratch.sql.audit(None, u32::MAX).await.unwrap().len(), 1000);
+        assert_eq!(scratch.sql.audit(&newest(), u32::MAX).await.unwrap().len(), 1000);
     }
 
     #[tokio::test]
@@ -169,11 +235,11 @@ mod tests {
         let scratch = Scratch::new().await;
         scratch.sql.append_audit(&[login(1), login(2)]).await.unwrap();
         assert_eq!(scratch.sql.prune_audit(UnixTime::from_secs(2)).await.unwrap(), 1);
-        assert_eq!(seconds(&scratch.sql.audit(None, 9).await.unwrap()), [2]);
+        assert_eq!(seconds(&scratch.sql.audit(&newest(), 9).await.unwrap()), [2]);
 
         assert_eq!(scratch.sql.prune_audit(UnixTime::from_secs(9)).await.unwrap(), 1);
         scratch.sql.append_audit(&[login(9)]).await.unwrap();
-        assert_eq!(scratch.sql.audit(None, 9).await.unwrap()[0].id, Some(3));
+        assert_eq!(scratch.sql.audit(&newest(), 9).await.unwrap()[0].id, Some(3));
     }
 
     async fn limit_pages(sql: &Sql, pages: i64) {
@@ -191,11 +257,11 @@ mod tests {
         let error = scratch.sql.append_audit(&records).await.unwrap_err();
         let code = error.0.downcast_ref::<sqlx::Error>().and_then(result_code::of);
         assert_eq!(code, Some(result_code::FULL), "{error:?}");
-        assert_eq!(scratch.sql.audit(None, 9).await.unwrap(), []);
+        assert_eq!(scratch.sql.audit(&newest(), 9).await.unwrap(), []);
 
         limit_pages(&scratch.sql, 1_000_000).await;
         scratch.sql.append_audit(&records).await.unwrap();
-        assert_eq!(scratch.sql.audit(None, 1000).await.unwrap().len(), 100);
+        assert_eq!(scratch.sql.audit(&newest(), 1000).await.unwrap().len(), 100);
     }
 
     #[tokio::test]
@@ -203,7 +269,7 @@ mod tests {
         let scratch = Scratch::new().await;
         let record = AuditRecord { detail: Some("é".repeat(1 << 20)), ..login(1) };
         scratch.sql.append_audit(&[record]).await.unwrap();
-        let stored = scratch.sql.audit(None, 1).await.unwrap().remove(0);
+        let stored = scratch.sql.audit(&newest(), 1).await.unwrap().remove(0);
         assert_eq!(stored.detail.unwrap().len(), DETAIL_MAX);
     }
 }

@@ -1,6 +1,6 @@
 //! Values as columns hold them, and back.
 
-use gabion_auth::StoreError;
+use gabion_auth::{Roles, StoreError};
 use gabion_clock::UnixTime;
 
 /// A row that this program cannot have written.
@@ -30,6 +30,18 @@ pub(crate) fn to_time(millis: i64) -> Result<UnixTime, StoreError> {
     u64::try_from(millis).map(UnixTime::from_millis).map_err(|_| unreadable("a time"))
 }
 
+/// A list of names, as a JSON array.
+pub(crate) fn names_column(names: &Roles, what: &'static str) -> Result<String, StoreError> {
+    let names: Vec<&str> = names.iter().collect();
+    let json = serde_json::to_string(&names).map_err(|error| StoreError(error.into()))?;
+    whole(&json, what, NAMES_MAX)?;
+    Ok(json)
+}
+
+pub(crate) fn names(json: &str, what: &'static str) -> Result<Vec<String>, StoreError> {
+    serde_json::from_str(json).map_err(|_| unreadable(what))
+}
+
 /// For text that is only good whole.
 pub(crate) fn whole<'a>(
     text: &'a str,
@@ -46,6 +58,9 @@ pub(crate) fn whole<'a>(
 pub(crate) fn beginning(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
 }
+
+/// Some hundreds of names.
+const NAMES_MAX: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -51,9 +51,11 @@
 //! # }
 //! ```
 
+mod api_keys;
 mod audit;
 pub mod backup;
 mod column;
+mod failures;
 mod open;
 mod result_code;
 mod schema;
@@ -63,4 +65,8 @@ mod sessions;
 mod sql;
 mod users;
 
-pub use self::{audit::AuditRecord, open::OpenError, sql::Sql};
+pub use self::{
+    audit::{AuditQuery, AuditRecord},
+    open::OpenError,
+    sql::Sql,
+};

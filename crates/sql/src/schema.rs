@@ -3,7 +3,11 @@
 use sqlx::{Connection, SqliteConnection};
 
 /// Each brings the schema from its index to the next version, and says so in `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/0001_accounts_sessions_audit.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/0001_accounts_sessions_audit.sql"),
+    include_str!("../migrations/0002_api_keys.sql"),
+    include_str!("../migrations/0003_login_failures.sql"),
+];
 
 /// The version that this program writes; an index of `MIGRATIONS` fits any integer.
 pub(crate) const KNOWN: u32 = MIGRATIONS.len() as u32;
@@ -72,6 +76,20 @@ mod tests {
         migrate(&mut conn).await.unwrap();
         migrate(&mut conn).await.unwrap();
         assert_eq!(identify(&mut conn).await.unwrap(), Identity::Own(KNOWN));
+    }
+
+    #[tokio::test]
+    async fn what_an_earlier_version_wrote_is_still_there() {
+        let mut conn = memory().await;
+        sqlx::raw_sql(MIGRATIONS[0]).execute(&mut conn).await.unwrap();
+        let written = "insert into audit (at, action, outcome) values (7, 'login', 'success')";
+        sqlx::raw_sql(written).execute(&mut conn).await.unwrap();
+        assert_eq!(identify(&mut conn).await.unwrap(), Identity::Own(1));
+        migrate(&mut conn).await.unwrap();
+        assert_eq!(identify(&mut conn).await.unwrap(), Identity::Own(KNOWN));
+        let kept: (i64, Option<String>) =
+            sqlx::query_as("select at, actor from audit").fetch_one(&mut conn).await.unwrap();
+        assert_eq!(kept, (7, None));
     }
 
     #[tokio::test]

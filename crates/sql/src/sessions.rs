@@ -1,5 +1,5 @@
 use gabion_auth::{
-    RevocationStore, Rotation, Session, SessionId, SessionStore, StoreError, Username,
+    RevocationStore, Rotation, Session, SessionId, SessionLife, SessionStore, StoreError, Username,
 };
 use gabion_clock::UnixTime;
 
@@ -65,7 +65,7 @@ impl SessionStore for Sql {
         &self,
         id: SessionId,
         generation: u32,
-        expires_at: UnixTime,
+        life: SessionLife,
         now: UnixTime,
     ) -> Result<Rotation, StoreError> {
         // The write lock is taken before the generation is read: whoever comes second reads the
@@ -80,6 +80,10 @@ impl SessionStore for Sql {
         let Some(found) = row.map(session).transpose()? else {
             return Ok(Rotation::Gone);
         };
+        let expires_at = life.expires_at(found.created_at, now);
+        if expires_at <= now {
+            return Ok(Rotation::Gone);
+        }
 
         // A generation that was never given out is no better than a spent one.
         let next = generation.checked_add(1).filter(|_| generation == found.generation);
@@ -204,6 +208,9 @@ mod tests {
     const NOW: UnixTime = UnixTime::from_secs(1_000);
     const LATER: UnixTime = UnixTime::from_secs(2_000);
 
+    const LIFE: SessionLife =
+        SessionLife { idle: Duration::from_secs(1000), absolute: Duration::from_secs(2000) };
+
     fn new_session() -> Session {
         Session {
             id: SessionId::random(),
@@ -236,7 +243,7 @@ mod tests {
         let mut tasks = tokio::task::JoinSet::new();
         for i in 0..16 {
             let store = if i % 2 == 0 { scratch.sql.clone() } else { second.clone() };
-            tasks.spawn(async move { store.rotate(session.id, 0, LATER, NOW).await.unwrap() });
+            tasks.spawn(async move { store.rotate(session.id, 0, LIFE, NOW).await.unwrap() });
         }
         let (mut won, mut reused, mut gone) = (0, 0, 0);
         for rotation in tasks.join_all().await {
@@ -255,7 +262,7 @@ mod tests {
         let scratch = Scratch::new().await;
         let session = new_session();
         scratch.sql.create(&session).await.unwrap();
-        scratch.sql.rotate(session.id, 0, LATER, NOW).await.unwrap();
+        scratch.sql.rotate(session.id, 0, LIFE, NOW).await.unwrap();
         let after_kill = scratch.as_after_a_kill().await;
         let found = after_kill.sql.session(session.id, NOW).await.unwrap().unwrap();
         assert_eq!(found.generation, 1);
@@ -277,8 +284,8 @@ mod tests {
         let scratch = Scratch::new().await;
         let session = new_session();
         scratch.sql.create(&session).await.unwrap();
-        scratch.sql.rotate(session.id, 0, LATER, NOW).await.unwrap();
-        scratch.sql.rotate(session.id, 0, LATER, NOW).await.unwrap();
+        scratch.sql.rotate(session.id, 0, LIFE, NOW).await.unwrap();
+        scratch.sql.rotate(session.id, 0, LIFE, NOW).await.unwrap();
         let second = Sql::open(scratch.sql.path()).await.unwrap();
         assert_eq!(second.ended_since(NOW).await.unwrap(), [(session.id, NOW)]);
         assert_eq!(second.ended_since(NOW + Duration::from_millis(1)).await.unwrap(), []);

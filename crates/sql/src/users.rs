@@ -5,7 +5,7 @@ use sqlx::SqliteExecutor;
 
 use crate::{
     Sql,
-    column::{from_time, to_time, unreadable, whole},
+    column::{from_time, names, names_column, to_time, unreadable, whole},
     sql::store_error,
 };
 
@@ -43,7 +43,7 @@ impl UserStore for Sql {
         )
         .bind(account.username.as_str())
         .bind(whole(&account.password_hash, "a password hash", HASH_MAX)?)
-        .bind(roles_column(&account.roles)?)
+        .bind(names_column(&account.roles, ROLES)?)
         .bind(account.enabled)
         .bind(from_time(account.created_at))
         .execute(&self.writer)
@@ -110,7 +110,7 @@ async fn update(
          returning username, password_hash, roles, enabled, created_at",
     )
     .bind(username.as_str())
-    .bind(change.roles.as_ref().map(roles_column).transpose()?)
+    .bind(change.roles.as_ref().map(|roles| names_column(roles, ROLES)).transpose()?)
     .bind(change.enabled)
     .bind(hash.map(|hash| whole(hash, "a password hash", HASH_MAX)).transpose()?)
     .fetch_optional(executor)
@@ -122,27 +122,18 @@ async fn update(
 fn account(
     (username, password_hash, roles, enabled, created_at): Row,
 ) -> Result<Account, StoreError> {
-    let roles: Vec<String> = serde_json::from_str(&roles).map_err(|_| unreadable("roles"))?;
     Ok(Account {
         username: Username::parse(&username).map_err(|_| unreadable("a user name"))?,
         password_hash,
-        roles: Roles::new(roles),
+        roles: Roles::new(names(&roles, "roles")?),
         enabled,
         created_at: to_time(created_at)?,
     })
 }
 
-fn roles_column(roles: &Roles) -> Result<String, StoreError> {
-    let names: Vec<&str> = roles.iter().collect();
-    let json = serde_json::to_string(&names).map_err(|error| StoreError(error.into()))?;
-    whole(&json, "a list of roles", ROLES_MAX)?;
-    Ok(json)
-}
-
+const ROLES: &str = "a list of roles";
 /// Ten times the PHC string of argon2id with a long salt and output.
 const HASH_MAX: usize = 2048;
-/// Some hundreds of roles.
-const ROLES_MAX: usize = 16 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_errors::ProblemType;
 use gabion_limits::Class;
 use http::{Method, StatusCode};
@@ -31,6 +31,8 @@ pub struct RouteContract {
     pub summary: &'static str,
     /// Who may call it.
     pub access: Access,
+    /// What an API key needs for it; for a public route [`Scope::Any`].
+    pub scope: Scope,
     /// Who is refused first under overload.
     pub class: Class,
     /// What body it takes.
@@ -126,6 +128,7 @@ impl RouteContract {
             name,
             summary: "",
             access: Access::Public,
+            scope: Scope::Any,
             class: Class::User,
             body: BodyRule::Stream,
             parameters: &[],

@@ -20,7 +20,7 @@ use crate::{
 pub struct UserChange<'a> {
     /// New roles; they hold for the next request, with the old token as well.
     pub roles: Option<Roles>,
-    /// Enabled or not; disabling ends every session.
+    /// Enabled or not; disabling ends every session, enabling forgives failed logins.
     pub enabled: Option<bool>,
     /// A new password; it ends every session and forgives failed logins.
     pub password: Option<&'a str>,
@@ -200,11 +200,11 @@ impl<S: IdentityStore> Identity<S> {
             }
             let update = inner.store.update_but_last(&name, change, Roles::ADMIN);
             let updated = inner.apply(&name, sessions, update).await?;
-            if new_password {
-                inner.throttle.reset(name.as_str());
-            }
             let event = inner.event("user.update", "success", &name);
             inner.note(None, AuditEvent { actor: Some(actor), ..event });
+            if new_password || enabled == Some(true) {
+                inner.forgive(name.as_str()).await?;
+            }
             updated.ok_or(UpdateUserError::Unknown)
         })
         .await
@@ -241,8 +241,7 @@ impl<S: IdentityStore> Inner<S> {
         let policy = Arc::clone(&self.policy);
         let (password, name) = (Zeroizing::new(password.to_owned()), name.to_owned());
         let service = self.config.issuer.clone();
-        let judged =
-            self.hashes.judge(move || policy.check(&password, &own_words(&name, &service)));
+        let judged = self.hashes.judge(move || policy.check(&password, &[&name, &service]));
         judged.await
     }
 
@@ -309,13 +308,7 @@ fn at(pointer: &str, faults: &[PolicyFault]) -> Vec<FieldError> {
     faults.iter().map(|fault| fault.at(pointer)).collect()
 }
 
-/// What an account is known by, whole and in parts.
-fn own_words<'a>(name: &'a str, service: &'a str) -> Vec<&'a str> {
-    let parts = name.split(['.', '_', '-', '@']).filter(|part| part.len() > 2);
-    parts.chain([name, service]).take(16).collect()
-}
-
-fn role_faults(roles: &Roles) -> Vec<FieldError> {
+pub(super) fn role_faults(roles: &Roles) -> Vec<FieldError> {
     let accepted = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
     let fits =
         |role: &str| !role.is_empty() && role.len() <= MAX_ROLE && role.bytes().all(accepted);

@@ -1,3 +1,5 @@
+mod api_keys;
+
 use gabion_clock::ManualClock;
 use gabion_config::ByteSize;
 use gabion_errors::ToProblem;
@@ -300,7 +302,7 @@ async fn every_fault_of_a_new_account_is_told_at_once() {
     let world = world().await;
     let error = world
         .identity
-        .create_user("Ann Miller", "short", Roles::new(["Ad min"]), "admin")
+        .create_user("Ann Miller", "zq7 k", Roles::new(["Ad min"]), "admin")
         .await
         .unwrap_err();
     let problem = error.to_problem();
@@ -366,11 +368,32 @@ async fn what_no_token_can_ask_for_is_forgotten() {
     let tokens = world.login().await;
     world.identity.logout(&world.ask(&tokens).await.unwrap(), false).await.unwrap();
     world.clock.advance(Duration::from_secs(3600));
-    assert_eq!(world.identity.prune().await.unwrap(), 0);
+    world.identity.prune().await.unwrap();
     assert_eq!(world.identity.revocations().len(), 1);
     world.clock.advance(Duration::from_secs(31));
-    assert_eq!(world.identity.prune().await.unwrap(), 1);
+    assert_eq!(world.identity.prune().await.unwrap(), 0);
     assert!(world.identity.revocations().is_empty());
+    // The store remembers for another day.
+    world.clock.advance(CLOCK_ERROR);
+    assert_eq!(world.identity.prune().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_hours_ahead_brings_no_ended_session_back() {
+    let world = world().await;
+    let tokens = world.login().await;
+    world.identity.logout(&world.ask(&tokens).await.unwrap(), false).await.unwrap();
+    let ahead = ManualClock::new();
+    ahead.advance(CLOCK_ERROR - Duration::from_secs(60));
+    let wrong = identity(&world.store, &world.keys, &config(), &ahead);
+    wrong.restore().await.unwrap();
+    wrong.prune().await.unwrap();
+    let right = identity(&world.store, &world.keys, &config(), &world.clock);
+    right.restore().await.unwrap();
+    let authenticator = right.authenticator(StoredAccounts(Arc::clone(&world.store)));
+    let credentials = Credentials::Bearer(&tokens.access_token);
+    let asked = authenticator.authenticate(credentials, world.clock.unix()).await;
+    assert!(matches!(asked, Err(AuthError::Ended)), "{asked:?}");
 }
 
 // ASVS 16.3.1, 16.2.5
@@ -416,4 +439,102 @@ async fn a_change_is_told_to_the_watch_before_it_is_answered() {
     let roles = UserChange { roles: Some(Roles::default()), ..UserChange::default() };
     identity.update_user(&ann, roles, "admin").await.unwrap();
     assert_eq!(*seen.lock(), ["ann"]);
+}
+
+fn enable() -> UserChange<'static> {
+    UserChange { enabled: Some(true), ..UserChange::default() }
+}
+
+async fn fails(identity: &Identity<MemoryStore>, name: &str, times: usize) {
+    for _ in 0..times {
+        let error = identity.login(name, BETTER, "192.0.2.1").await.unwrap_err();
+        assert_eq!(code(&error), (401, "invalid-credentials"));
+    }
+}
+
+// ASVS 6.3.1
+#[tokio::test]
+async fn a_locked_account_is_freed_by_its_administrator_alone_and_for_the_next_process_too() {
+    let world = world().await;
+    let strict = AuthConfig {
+        login: LoginConfig { failures: 100, hard_limit: 5, ..LoginConfig::default() },
+        ..config()
+    };
+    let process = || identity(&world.store, &world.keys, &strict, &world.clock);
+    let ann = Username::parse("ann").unwrap();
+    let password = UserChange { password: Some(GOOD), ..UserChange::default() };
+    for freeing in [enable(), password] {
+        let first = process();
+        first.restore().await.unwrap();
+        fails(&first, "ann", 5).await;
+        world.clock.advance(Duration::from_secs(86_400 * 40));
+        assert!(first.login("ann", GOOD, "").await.is_err());
+        first.flush_failures().await.unwrap();
+
+        let second = process();
+        second.restore().await.unwrap();
+        second.prune().await.unwrap();
+        let error = second.login("ann", GOOD, "").await.unwrap_err();
+        assert_eq!(code(&error), (429, "too-many-attempts"));
+        // The act is on disk with its answer, and needs no process that knows of the lock.
+        process().update_user(&ann, freeing, "admin").await.unwrap();
+        let third = process();
+        third.restore().await.unwrap();
+        assert!(third.login("ann", GOOD, "").await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn whoever_sprays_names_from_one_address_waits_with_the_same_answer() {
+    let world = world().await;
+    let config = AuthConfig {
+        login: LoginConfig { address_failures: 5, ..LoginConfig::default() },
+        ..config()
+    };
+    let records = Records::default();
+    let identity =
+        identity(&world.store, &world.keys, &config, &world.clock).with_audit(records.clone());
+    for name in ["ann", "bob", "eve", "mia", "no name!"] {
+        identity.login(name, BETTER, "2001:db8::1").await.unwrap_err();
+    }
+    let error = identity.login("ann", GOOD, "2001:db8::2").await.unwrap_err();
+    assert_eq!(code(&error), (429, "too-many-attempts"));
+    let by_address = error.to_problem();
+    assert!(identity.login("ann", GOOD, "2001:db8:0:1::1").await.is_ok());
+    for _ in 0..10 {
+        identity.login("bob", BETTER, "").await.unwrap_err();
+    }
+    let error = identity.login("bob", BETTER, "").await.unwrap_err();
+    let told = |problem: &gabion_errors::Problem| {
+        (problem.status(), problem.code(), problem.retry_after_secs())
+    };
+    assert_eq!(told(&error.to_problem()), told(&by_address));
+    let outcomes: Vec<_> = records.0.lock().iter().map(|event| event.outcome).collect();
+    assert_eq!(outcomes[5], "too-many-attempts-from-address");
+    assert_eq!(outcomes.last(), Some(&"too-many-attempts-on-account"));
+}
+
+#[tokio::test]
+async fn what_a_predecessor_counted_is_known_once_it_is_gone() {
+    let world = world().await;
+    let (old, new) =
+        (&world.identity, identity(&world.store, &world.keys, &config(), &world.clock));
+    new.restore().await.unwrap();
+    fails(old, "ann", 3).await;
+    old.flush_failures().await.unwrap();
+    new.restore().await.unwrap();
+    let error = new.login("ann", GOOD, "").await.unwrap_err();
+    assert_eq!(code(&error), (429, "too-many-attempts"));
+}
+
+#[tokio::test]
+async fn no_word_of_what_was_typed_is_stored() {
+    use crate::FailureStore;
+    let world = world().await;
+    world.identity.login(GOOD, "ann", "192.0.2.1").await.unwrap_err();
+    world.identity.flush_failures().await.unwrap();
+    let stored = world.store.failures(9).await.unwrap();
+    assert_eq!(stored.len(), 2);
+    let shown = format!("{stored:?}");
+    assert!(!shown.contains("velvet") && !shown.contains("192.0.2.1"), "{shown}");
 }

@@ -21,11 +21,11 @@ pub trait Expires {
 /// Remembers tokens that were verified, so that a client's next request is not verified again.
 ///
 /// The key is the whole token, compared byte by byte, under a hash with a random seed. Only what
-/// was verified may be put in; whether it is good yet, since clocks go back, and whether it has
-/// expired is asked at each look; whether its session has ended is for the caller to ask. Bounded by
-/// count.
+/// was verified may be put in; whether it is good yet, since clocks go back, whether it has expired
+/// and whether its key might have been taken away is asked at each look; whether its session has
+/// ended is for the caller to ask. Bounded by count.
 pub struct VerifiedTokens<V = Claims> {
-    tokens: Cache<Box<str>, Arc<V>, UnitWeighter, RandomState>,
+    tokens: Cache<Box<str>, (u64, Arc<V>), UnitWeighter, RandomState>,
     leeway: Duration,
 }
 
@@ -44,17 +44,24 @@ impl<V: Expires> VerifiedTokens<V> {
         Self { tokens, leeway }
     }
 
-    /// What was found when `token` was verified, unless it is not good yet or has expired at `now`.
+    /// What was found when `token` was verified under `epoch`, the keys' present one; unless it is
+    /// not good yet or has expired at `now`.
     #[must_use]
-    pub fn get(&self, token: &str, now: UnixTime) -> Option<Arc<V>> {
-        self.tokens.get(token).filter(|found| {
-            now + self.leeway >= found.not_before() && now < found.expires_at() + self.leeway
-        })
+    pub fn get(&self, token: &str, epoch: u64, now: UnixTime) -> Option<Arc<V>> {
+        let (verified_under, found) = self.tokens.get(token)?;
+        let good = verified_under == epoch
+            && now + self.leeway >= found.not_before()
+            && now < found.expires_at() + self.leeway;
+        good.then_some(found)
     }
 
     /// Remembers what verifying `token` found; the least used make room.
-    pub fn insert(&self, token: &str, found: Arc<V>) {
-        self.tokens.insert(token.into(), found);
+    ///
+    /// `epoch` is the keys' own (see [`KeyResolver::epoch`](super::KeyResolver::epoch)), read
+    /// *before* the token was verified: a key that was taken away meanwhile then makes the entry
+    /// worthless.
+    pub fn insert(&self, token: &str, epoch: u64, found: Arc<V>) {
+        self.tokens.insert(token.into(), (epoch, found));
     }
 
     /// How many tokens are remembered.

@@ -1,7 +1,7 @@
 use gabion_auth::{Authorizer, Demand};
 use gabion_errors::Rejection;
 
-use crate::{Exchange, Guard};
+use crate::{Exchange, Guard, RouteContract};
 
 /// Lets pass only who may use the route: 401 without a principal, 403 with the wrong one.
 pub struct AuthorizeGuard<A>(A);
@@ -16,8 +16,8 @@ impl<A: Authorizer> AuthorizeGuard<A> {
 impl<A: Authorizer> Guard for AuthorizeGuard<A> {
     async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
         let contract = exchange.contract();
-        let demand =
-            Demand { route: contract.path, method: &contract.method, needs: contract.access };
+        let RouteContract { path: route, method, access: needs, scope, .. } = contract;
+        let demand = Demand { route, method, needs: *needs, scope: *scope };
         Ok(self.0.authorize(exchange.principal.as_deref(), &demand)?)
     }
 }

@@ -1,5 +1,7 @@
 use super::*;
 
+const EPOCH: u64 = 0;
+
 fn verified() -> VerifiedTokens {
     VerifiedTokens::new(100, Duration::from_secs(30))
 }
@@ -7,9 +9,9 @@ fn verified() -> VerifiedTokens {
 fn remember(cache: &VerifiedTokens, token: &str) -> bool {
     let verified = verify(token);
     if let Ok(claims) = verified {
-        cache.insert(token, Arc::new(claims));
+        cache.insert(token, EPOCH, Arc::new(claims));
     }
-    cache.get(token, NOW).is_some()
+    cache.get(token, EPOCH, NOW).is_some()
 }
 
 // RUSTSEC-2026-0224
@@ -29,8 +31,8 @@ fn a_remembered_token_expires() {
     let cache = verified();
     let token = with_claims(json!({}));
     assert!(remember(&cache, &token));
-    assert!(cache.get(&token, UnixTime::from_secs(NOW_SECS + 3629)).is_some());
-    assert!(cache.get(&token, UnixTime::from_secs(NOW_SECS + 3630)).is_none());
+    assert!(cache.get(&token, EPOCH, UnixTime::from_secs(NOW_SECS + 3629)).is_some());
+    assert!(cache.get(&token, EPOCH, UnixTime::from_secs(NOW_SECS + 3630)).is_none());
 }
 
 #[test]
@@ -39,9 +41,20 @@ fn a_remembered_token_is_not_good_before_its_time_when_the_clock_goes_back() {
         let cache = verified();
         let token = with_claims(json!({ later: NOW_SECS + 10 }));
         assert!(remember(&cache, &token), "{later}");
-        assert!(cache.get(&token, UnixTime::from_secs(NOW_SECS - 20)).is_some(), "{later}");
-        assert!(cache.get(&token, UnixTime::from_secs(NOW_SECS - 21)).is_none(), "{later}");
+        assert!(cache.get(&token, EPOCH, UnixTime::from_secs(NOW_SECS - 20)).is_some(), "{later}");
+        assert!(cache.get(&token, EPOCH, UnixTime::from_secs(NOW_SECS - 21)).is_none(), "{later}");
     }
+}
+
+#[test]
+fn what_was_verified_before_a_key_was_taken_away_is_not_remembered() {
+    let cache = verified();
+    let token = with_claims(json!({}));
+    assert!(remember(&cache, &token));
+    assert!(cache.get(&token, EPOCH + 1, NOW).is_none());
+    // A verification that was under way when the key went.
+    cache.insert(&token, EPOCH, Arc::new(verify(&token).unwrap()));
+    assert!(cache.get(&token, EPOCH + 1, NOW).is_none());
 }
 
 #[test]
@@ -49,7 +62,7 @@ fn the_number_of_tokens_is_bounded() {
     let cache = verified();
     let claims = Arc::new(verify(&with_claims(json!({}))).unwrap());
     for i in 0..1000 {
-        cache.insert(&i.to_string(), Arc::clone(&claims));
+        cache.insert(&i.to_string(), EPOCH, Arc::clone(&claims));
     }
     assert!(cache.len() <= 100 && !cache.is_empty(), "{}", cache.len());
 }
