@@ -70,6 +70,7 @@ pub struct App {
     /// The pages.
     pub pages: Pages,
     pub(crate) audit: AuditTrail,
+    pub(crate) sql: Sql,
     /// This very value.
     pub own: Weak<App>,
 }

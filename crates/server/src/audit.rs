@@ -1,5 +1,7 @@
 //! The audit trail: every event to the log, and in batches to the database.
 
+mod pace;
+
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use gabion_auth::{AuditSink, StoreError};
@@ -10,6 +12,7 @@ use gabion_sql::{AuditRecord, Sql};
 use gabion_tower::Exchange;
 use tracing::{error, warn};
 
+pub(crate) use self::pace::Pace;
 use crate::routes::caller;
 
 /// Events that wait for the database at most; what is beyond them is in the log alone, and counted.
@@ -55,30 +58,30 @@ impl Actor {
         outcome: &'static str,
         at: UnixTime,
     ) -> AuditEvent {
-        let mut event = AuditEvent::new(at, action, outcome).detail(by(&self.name));
+        let mut event = AuditEvent::new(at, action, outcome).actor(&self.name);
         event.address = self.address;
         event.request_id = self.request_id;
         event
     }
 }
 
-fn by(name: &str) -> String {
-    format!("by {name}")
-}
-
 /// Takes events without ever waiting. Clones share the queue.
 #[derive(Clone)]
-pub(crate) struct AuditTrail(Arc<QueueAuditor>);
+pub(crate) struct AuditTrail {
+    queue: Arc<QueueAuditor>,
+    /// Of logins that were not even tried, which a flood has without number.
+    throttled: Arc<Pace>,
+}
 
 impl AuditTrail {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(QueueAuditor::new(WAITING)))
+        Self { queue: Arc::new(QueueAuditor::new(WAITING)), throttled: Arc::default() }
     }
 
     /// Keeps `event`.
     pub(crate) fn note(&self, event: AuditEvent) {
         LogAuditor.record(event.clone());
-        self.0.record(event);
+        self.queue.record(event);
     }
 
     /// Writes to the database, and forgets there what is old, until the trail is closed.
@@ -87,7 +90,7 @@ impl AuditTrail {
         let mut prunes = tokio::time::interval(PRUNE);
         loop {
             let events = tokio::select! {
-                events = self.0.next_batch(BATCH) => events,
+                events = self.queue.next_batch(BATCH) => events,
                 _ = prunes.tick() => {
                     if let Err(error) = forget(sql, clock.unix()).await {
                         warn!(target: "gabion::audit", %error, "old events could not be pruned");
@@ -108,7 +111,7 @@ impl AuditTrail {
 
     /// Lets the writer end when it has written what is left.
     pub(crate) fn close(&self) {
-        self.0.close();
+        self.queue.close();
     }
 }
 
@@ -117,10 +120,18 @@ impl AuditSink for AuditTrail {
         let mut own = AuditEvent::new(event.at, event.action, event.outcome);
         own.subject = event.subject;
         own.session = event.session.map(|session| session.to_string());
-        own.detail = event.actor.map(|actor| by(&actor).into());
+        own.actor = event.actor;
         own.address = event.address.and_then(|address| address.parse().ok());
-        self.note(own);
+        let own = if is_free(own.outcome) { self.throttled.limit(own) } else { Some(own) };
+        if let Some(event) = own {
+            self.note(event);
+        }
     }
+}
+
+/// Whether causing an event of this outcome costs next to nothing.
+fn is_free(outcome: &str) -> bool {
+    outcome.starts_with("too-many-attempts") || outcome == "overloaded" || outcome == "invalid"
 }
 
 /// Forgets what is too old to be kept at `now`; returns how many events that were.
@@ -136,7 +147,9 @@ fn record(event: AuditEvent) -> AuditRecord {
         action: event.action.to_owned(),
         outcome: event.outcome.to_owned(),
         subject: event.subject,
+        actor: event.actor,
         session: event.session,
+        request_id: event.request_id.map(|id| id.to_string()),
         address: event.address.map(|address| address.to_string()),
         detail: event.detail.map(Into::into),
     }
@@ -144,6 +157,8 @@ fn record(event: AuditEvent) -> AuditRecord {
 
 #[cfg(test)]
 mod tests {
+    use gabion_sql::AuditQuery;
+
     use super::*;
 
     #[tokio::test]
@@ -155,7 +170,7 @@ mod tests {
         let last = UnixTime::from_secs(1_000_000) + KEPT;
         assert_eq!(forget(&sql, last).await.unwrap(), 0);
         assert_eq!(forget(&sql, last + Duration::from_millis(1)).await.unwrap(), 1);
-        assert_eq!(sql.audit(None, 9).await.unwrap(), []);
+        assert_eq!(sql.audit(&AuditQuery::default(), 9).await.unwrap(), []);
     }
 
     #[tokio::test]
@@ -166,7 +181,7 @@ mod tests {
         sql.append_audit(&[old]).await.unwrap();
         let trail = AuditTrail::new();
         let forgotten = async {
-            while !sql.audit(None, 9).await.unwrap().is_empty() {
+            while !sql.audit(&AuditQuery::default(), 9).await.unwrap().is_empty() {
                 tokio::task::yield_now().await;
             }
             trail.close();

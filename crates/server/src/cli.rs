@@ -1,6 +1,8 @@
 //! The command line.
 
+mod api_key;
 mod backup;
+mod blocklist;
 mod config;
 mod failure;
 mod key;
@@ -104,9 +106,15 @@ enum Command {
     /// Look after the signing keys
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Look after the keys of machines
+    #[command(subcommand)]
+    ApiKey(api_key::ApiKeyCommand),
     /// Make, check and restore backups
     #[command(subcommand)]
     Backup(backup::BackupCommand),
+    /// Make and ask lists of refused passwords
+    #[command(subcommand)]
+    Blocklist(blocklist::BlocklistCommand),
     /// Hand over to a new process of the same program
     #[command(after_help = "Example:\n  gabion restart")]
     Restart,
@@ -213,8 +221,10 @@ fn dispatch(cli: Cli, surroundings: Surroundings) -> Result<(), Failure> {
             }
             Command::Config(command) => config::run(context, command).await,
             Command::User(command) => user::run(context, command).await,
-            Command::Key(command) => key::run(&context, command),
+            Command::Key(command) => key::run(context, command).await,
+            Command::ApiKey(command) => api_key::run(context, command).await,
             Command::Backup(command) => backup::run(context, command).await,
+            Command::Blocklist(command) => blocklist::run(&context, command),
             Command::Restart => restart(&context).await,
             Command::Status => status::status(&context).await,
             Command::Openapi => {

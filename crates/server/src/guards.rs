@@ -1,5 +1,7 @@
 //! Guards that are the server's own.
 
+mod refusals;
+
 use std::sync::Arc;
 
 use gabion_auth::{Principal, Roles, SessionId, Username};
@@ -8,6 +10,8 @@ use gabion_errors::{Problem, Rejection, types};
 use gabion_lifecycle::Readiness;
 use gabion_tower::{Exchange, Guard, RateRule};
 use http::{HeaderValue, Version, header::CONNECTION, response};
+
+pub(crate) use self::refusals::RefusalsAudited;
 
 /// Marks a request whose connection took one of the last places.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +66,7 @@ impl LocalGuard {
             username,
             session: SessionId::from_bits(0),
             roles: Roles::new(["admin"]),
+            scopes: None,
             issued_at: UnixTime::default(),
             not_before: UnixTime::default(),
             expires_at: never,

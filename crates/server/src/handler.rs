@@ -1,7 +1,9 @@
 //! From a route to its handler.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use gabion_auth::bearer;
+use gabion_clock::Clock;
 use gabion_errors::Rejection;
 use gabion_tower::{
     BodyRule, Exchange, Handler,
@@ -12,6 +14,7 @@ use http::Response;
 use crate::{
     app::App,
     body::{ReplyBody, RequestBody},
+    once_more,
     routes::{Call, Input, Mounted},
 };
 
@@ -39,7 +42,9 @@ impl Endpoints {
             BodyRule::Json(_) | BodyRule::OptionalJson(_) => {
                 let settings = self.app.settings.load_full();
                 let examine = json::examine(exchange, body, &settings.limits.size);
-                Ok(match Box::pin(examine).await? {
+                let examined = Box::pin(examine).await?;
+                self.admit_once_more(exchange).await?;
+                Ok(match examined {
                     Some(Examined { value, faults }) => {
                         Input { json: Some(value), faults, stream: None }
                     }
@@ -49,6 +54,23 @@ impl Endpoints {
         }
     }
 }
+
+impl Endpoints {
+    /// Who sends a head and keeps the body back is asked again once that is there, so that no request
+    /// waits in the door for what has ended meanwhile.
+    async fn admit_once_more(&self, exchange: &Exchange) -> Result<(), Rejection> {
+        let soon = self.app.clock.now().saturating_since(exchange.now) < AT_ONCE;
+        if soon || !exchange.contract().needs_principal() {
+            return Ok(());
+        }
+        // Commands on the machine send none.
+        let Ok(Some(token)) = bearer(&exchange.head.headers) else { return Ok(()) };
+        Box::pin(once_more::admit(&self.app, token, exchange.contract())).await
+    }
+}
+
+/// Bodies that come within this time of their head came with it.
+const AT_ONCE: Duration = Duration::from_millis(100);
 
 impl Handler<RequestBody> for Endpoints {
     type Body = ReplyBody;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_errors::{Problem, ProblemType, types};
 use gabion_tower::{BodyRule, RateRule, RouteContract, Schema};
 use http::StatusCode;
@@ -80,6 +80,12 @@ fn operation(contract: &RouteContract) -> Value {
             operation["x-roles"] = json!(roles);
         }
         _ => operation["security"] = json!([{"bearer": []}]),
+    }
+    // OpenAPI knows scopes of OAuth alone. Without this member every API key is taken.
+    match contract.scope {
+        Scope::Named(scope) => operation["x-api-key-scope"] = json!(scope),
+        Scope::Login => operation["x-api-key-scope"] = json!(false),
+        _ => {}
     }
     operation
 }

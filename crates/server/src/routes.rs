@@ -1,14 +1,18 @@
 //! Every route: its contract and its handler, side by side.
 
 mod admin;
+mod api_keys;
+mod audit;
 mod auth;
 mod backups;
 mod batch;
 mod config;
 mod demo;
 mod docs;
+mod keys;
 mod page;
 mod probes;
+mod query;
 mod sessions;
 mod users;
 
@@ -28,6 +32,7 @@ use crate::{
     settings::ServerSettings,
 };
 
+pub(crate) use self::api_keys::SCOPES;
 pub use self::{
     batch::{ItemBody, ItemResponse},
     demo::AsAsked,
@@ -116,13 +121,16 @@ impl Input {
 /// The routes that `settings` mount, in the order of the API document.
 #[must_use]
 pub fn endpoints(settings: &ServerSettings) -> Vec<&'static Endpoint> {
-    let groups: [&'static [Endpoint]; 10] = [
+    let groups: [&'static [Endpoint]; 13] = [
         &auth::ENDPOINTS,
         &sessions::ENDPOINTS,
         &batch::ENDPOINTS,
         &probes::ENDPOINTS,
         &admin::ENDPOINTS,
         &users::ENDPOINTS,
+        &keys::ENDPOINTS,
+        &api_keys::ENDPOINTS,
+        &audit::ENDPOINTS,
         &config::ENDPOINTS,
         &backups::ENDPOINTS,
         &docs::ENDPOINTS,

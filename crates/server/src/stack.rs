@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use gabion_auth::{Access, RoleAuthorizer};
+use gabion_auth::{Access, RoleAuthorizer, Scope};
 use gabion_clock::SystemClock;
 use gabion_errors::BoxError;
 use gabion_limits::{
@@ -25,7 +25,7 @@ use http_body_util::BodyExt;
 use crate::{
     app::App,
     body::RequestBody,
-    guards::{DrainGuard, Reserved, ReservedGuard},
+    guards::{DrainGuard, RefusalsAudited, Reserved, ReservedGuard},
     handler::Endpoints,
     listen::Answer as Answers,
     routes::{AsAsked, Dispatch, Endpoint, ItemResponse, Mounted},
@@ -39,6 +39,7 @@ static UNMATCHED: RouteContract = RouteContract {
     name: "unmatched",
     summary: "",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[],
@@ -89,10 +90,15 @@ pub fn stack<A: Guard>(
         Arc::clone(&address),
         // The routes that hash passwords have a tighter limit of their own.
         Arc::clone(&login),
-        // Everything below depends on who calls.
-        authenticate,
-        // Before admission: a class counts only for whoever may use the route.
-        AuthorizeGuard::new(RoleAuthorizer),
+        RefusalsAudited::new(
+            (
+                // Everything below depends on who calls.
+                authenticate,
+                // Before admission: a class counts only for whoever may use the route.
+                AuthorizeGuard::new(RoleAuthorizer),
+            ),
+            app.audit.clone(),
+        ),
         // A place in flight, kept until the answer is complete.
         AdmissionGuard::new(admission),
         // Last: a shed request has not used up its caller's quota.

@@ -1,6 +1,6 @@
 //! What is told of accounts, backups and configurations, by routes and commands alike.
 
-use gabion_auth::Account;
+use gabion_auth::{Account, ApiKey};
 use gabion_config::{Change, Changed};
 use gabion_sql::backup::Backup;
 use serde::Serialize;
@@ -16,6 +16,34 @@ pub(crate) struct UserItem {
     enabled: bool,
     #[schema(format = "date-time")]
     created_at: String,
+}
+
+/// An API key, without its secret.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ApiKeyItem {
+    id: String,
+    name: String,
+    /// In whose name it calls.
+    username: String,
+    /// What it may be used for.
+    scopes: Vec<String>,
+    #[schema(format = "date-time")]
+    created_at: String,
+    #[schema(format = "date-time")]
+    expires_at: String,
+    /// To some minutes after a crash.
+    #[schema(format = "date-time")]
+    last_used_at: Option<String>,
+}
+
+/// A new API key; its secret is shown once.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct NewApiKeyItem {
+    #[serde(flatten)]
+    #[schema(inline)]
+    pub(crate) key: ApiKeyItem,
+    /// What the machine sends as its bearer token.
+    pub(crate) secret: String,
 }
 
 /// A backup.
@@ -35,6 +63,20 @@ pub(crate) struct AcceptedItem {
     changed: Vec<String>,
     /// Those of them that hold only after a restart.
     needs_restart: Vec<String>,
+}
+
+impl From<&ApiKey> for ApiKeyItem {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            id: key.id.to_string(),
+            name: key.name.clone(),
+            username: key.username.to_string(),
+            scopes: key.scopes.iter().map(str::to_owned).collect(),
+            created_at: key.created_at.to_string(),
+            expires_at: key.expires_at.to_string(),
+            last_used_at: key.last_used_at.map(|at| at.to_string()),
+        }
+    }
 }
 
 impl From<&Account> for UserItem {

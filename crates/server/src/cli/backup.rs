@@ -12,11 +12,7 @@ use http::Method;
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    Context, Failure,
-    offline::{self, Offline},
-    output::say,
-};
+use super::{Context, Failure, offline, output::say};
 use crate::{
     config::Candidate,
     view::{AcceptedItem, BackupItem},
@@ -79,10 +75,13 @@ async fn create(context: &Context) -> Result<(), Failure> {
         Some(answer) => answer,
         None => {
             let text = context.in_effect()?.text;
-            let Offline { sql, .. } = &offline::open(context).await?;
+            let folder = folder(context)?;
+            let offline = offline::open(context).await?;
             let now = SystemClock::new().unix();
-            let made = backup::create(sql, &folder(context)?, &text, now).await;
-            sql.close().await;
+            let made = backup::create(&offline.sql, &folder, &text, now).await;
+            let outcome = if made.is_ok() { "success" } else { "failed" };
+            offline.note("backup.create", outcome, None);
+            offline.close().await;
             json!(BackupItem::from(&made?))
         }
     };

@@ -1,4 +1,4 @@
-use gabion_auth::{CreateUserError, KeyRingError, UpdateUserError};
+use gabion_auth::{CreateApiKeyError, CreateUserError, KeyRingError, UpdateUserError};
 use gabion_config::HistoryError;
 use gabion_errors::{BoxError, FieldError, error_chain};
 
@@ -89,6 +89,15 @@ impl From<UpdateUserError> for Failure {
     fn from(error: UpdateUserError) -> Self {
         match &error {
             UpdateUserError::Invalid(list) => faults(&error, list),
+            _ => Self::new(error),
+        }
+    }
+}
+
+impl From<CreateApiKeyError> for Failure {
+    fn from(error: CreateApiKeyError) -> Self {
+        match &error {
+            CreateApiKeyError::Invalid(list) => faults(&error, list),
             _ => Self::new(error),
         }
     }

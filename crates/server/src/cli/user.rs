@@ -6,11 +6,7 @@ use gabion_config::Secret;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{
-    Context, Failure,
-    offline::{self, Offline},
-    output::say,
-};
+use super::{Context, Failure, offline, output::say};
 use crate::view::UserItem;
 
 /// Commands on accounts.
@@ -61,10 +57,10 @@ pub(super) async fn run(context: Context, command: UserCommand) -> Result<(), Fa
             let user = match context.ask(Method::POST, USERS, Some(&body)).await? {
                 Some(answer) => answer,
                 None => {
-                    let Offline { identity, sql, .. } = &offline::open(&context).await?;
-                    let roles = Roles::new(roles);
+                    let offline = offline::open(&context).await?;
+                    let (identity, roles) = (&offline.identity, Roles::new(roles));
                     let made = identity.create_user(&name, password.expose(), roles, "local").await;
-                    sql.close().await;
+                    offline.close().await;
                     json!(UserItem::from(&made?))
                 }
             };
@@ -113,9 +109,9 @@ async fn update(
     if let Some(answer) = context.ask(Method::PATCH, &path, Some(body)).await? {
         return Ok(answer);
     }
-    let Offline { identity, sql, .. } = &offline::open(context).await?;
-    let changed = identity.update_user(&username, change, "local").await;
-    sql.close().await;
+    let offline = offline::open(context).await?;
+    let changed = offline.identity.update_user(&username, change, "local").await;
+    offline.close().await;
     Ok(json!(UserItem::from(&changed?)))
 }
 

@@ -7,8 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::stream;
-use gabion_auth::{Access, Authenticator, Authorizer, Credentials, Demand, RoleAuthorizer, bearer};
-use gabion_clock::Clock;
+use gabion_auth::{Access, Scope, bearer};
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
 use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
@@ -22,7 +21,7 @@ use tokio::{
 use utoipa::ToSchema;
 
 use super::{ADMIN, Call, Endpoint, Input, JSON, MONITOR, Reply, answers, batch, json, media};
-use crate::{app::App, audit::Actor, body::ReplyBody};
+use crate::{app::App, audit::Actor, body::ReplyBody, once_more};
 
 static RESTART: RouteContract = RouteContract {
     method: Method::POST,
@@ -30,6 +29,7 @@ static RESTART: RouteContract = RouteContract {
     name: "restart",
     summary: "Hand the listening sockets over to a new process, then drain this one.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("restart"),
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -46,6 +46,7 @@ static STATUS: RouteContract = RouteContract {
     name: "status",
     summary: "Budgets, admission, limits, caches, resources and alerts as one document.",
     access: Access::AnyRole(MONITOR),
+    scope: Scope::Named("status"),
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -62,6 +63,7 @@ static EVENTS: RouteContract = RouteContract {
     name: "events",
     summary: "The status document once a second.",
     access: Access::AnyRole(MONITOR),
+    scope: Scope::Named("status"),
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -140,9 +142,6 @@ impl Follower {
     /// Whether a request with the same token would be let through now.
     async fn may_go_on(&self, app: &App) -> bool {
         let Some(token) = &self.token else { return true };
-        let credentials = Credentials::Bearer(token);
-        let caller = app.authenticator.authenticate(credentials, app.clock.unix()).await;
-        let demand = Demand { route: EVENTS.path, method: &EVENTS.method, needs: EVENTS.access };
-        caller.is_ok_and(|caller| RoleAuthorizer.authorize(Some(&caller), &demand).is_ok())
+        once_more::admit(app, token, &EVENTS).await.is_ok()
     }
 }

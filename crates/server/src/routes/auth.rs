@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 
-use gabion_auth::{Access, Roles, SessionId, Tokens};
+use bytes::Bytes;
+use gabion_auth::{Access, Roles, Scope, SessionId, Tokens};
 use gabion_clock::UnixTime;
 use gabion_errors::types;
 use gabion_limits::Class;
@@ -23,6 +24,7 @@ static LOGIN: RouteContract = RouteContract {
     name: "login",
     summary: "Begin a session with a user name and a password.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::User,
     body: BodyRule::Json(schema::<LoginRequest>),
     parameters: &[],
@@ -43,6 +45,7 @@ static REFRESH: RouteContract = RouteContract {
     name: "refresh",
     summary: "Spend a refresh token for new tokens; its reuse ends the session.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::User,
     body: BodyRule::Json(schema::<RefreshRequest>),
     parameters: &[],
@@ -59,6 +62,7 @@ static LOGOUT: RouteContract = RouteContract {
     name: "logout",
     summary: "End this session, or every session of the caller.",
     access: Access::Bearer,
+    scope: Scope::Login,
     class: Class::Critical,
     body: BodyRule::OptionalJson(schema::<LogoutRequest>),
     parameters: &[],
@@ -75,6 +79,7 @@ static VERIFY: RouteContract = RouteContract {
     name: "verify",
     summary: "Tell who the caller is.",
     access: Access::Bearer,
+    scope: Scope::Any,
     class: Class::User,
     body: BodyRule::Empty,
     parameters: &[],
@@ -91,11 +96,13 @@ static PASSWORD: RouteContract = RouteContract {
     name: "change_password",
     summary: "Change the caller's password; every other session of the account ends.",
     access: Access::Bearer,
+    scope: Scope::Login,
     class: Class::User,
     body: BodyRule::Json(schema::<PasswordRequest>),
     parameters: &[],
     deadline: DeadlineRule::Default,
-    rate: RateRule::Standard,
+    // It hashes passwords.
+    rate: RateRule::Login,
     cache: CacheRule::NoStore,
     answer: NO_CONTENT,
     problems: &[
@@ -109,8 +116,9 @@ static JWKS: RouteContract = RouteContract {
     method: Method::GET,
     path: "/.well-known/jwks.json",
     name: "jwks",
-    summary: "The public keys that access tokens are signed with; none with HS256.",
+    summary: "The public keys that access tokens are verified with; none with HS256.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[],
@@ -255,6 +263,6 @@ async fn password(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
 }
 
 fn jwks(app: &App, _exchange: &mut Exchange) -> Reply {
-    let keys = app.keys.jwks().to_string();
-    Ok(reply(StatusCode::OK, "application/jwk-set+json", keys.into()))
+    let keys = Bytes::copy_from_slice(app.keys.jwks().as_bytes());
+    Ok(reply(StatusCode::OK, "application/jwk-set+json", keys))
 }

@@ -1,6 +1,6 @@
 //! Backups, for administrators.
 
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_errors::types;
 use gabion_limits::Class;
 use gabion_tower::{
@@ -19,6 +19,7 @@ static LIST: RouteContract = RouteContract {
     name: "list_backups",
     summary: "List backups, newest first.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("backups"),
     class: Class::Batch,
     body: BodyRule::Empty,
     parameters: &[],
@@ -35,6 +36,7 @@ static CREATE: RouteContract = RouteContract {
     name: "create_backup",
     summary: "Back up data and configuration; it counts only once it was opened and checked.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("backups"),
     class: Class::Batch,
     body: BodyRule::Empty,
     parameters: &[],
@@ -51,6 +53,7 @@ static VERIFY: RouteContract = RouteContract {
     name: "verify_backup",
     summary: "Open a backup, check its integrity and compare it with its manifest.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("backups"),
     class: Class::Batch,
     body: BodyRule::Empty,
     parameters: &[Parameter {

@@ -4,7 +4,7 @@ mod responses;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_errors::{Problem, Rejection, types};
 use gabion_limits::Class;
 use gabion_monitor::RequestId;
@@ -28,6 +28,7 @@ static BATCH: RouteContract = RouteContract {
     name: "batch",
     summary: "Send up to 100 requests at once; each is checked, limited and counted as its own.",
     access: Access::Bearer,
+    scope: Scope::Any,
     class: Class::Batch,
     body: BodyRule::Json(schema::<BatchRequest>),
     parameters: &[],

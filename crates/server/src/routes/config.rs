@@ -1,6 +1,6 @@
 //! The configuration in effect, and the ways to change it.
 
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_config::Entry;
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
@@ -19,6 +19,7 @@ static SHOW: RouteContract = RouteContract {
     name: "show_config",
     summary: "Every value in effect with its origin; secrets are hidden.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("config"),
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -35,6 +36,7 @@ static RELOAD: RouteContract = RouteContract {
     name: "reload_config",
     summary: "Read the configuration again; with a mistake nothing changes.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("config"),
     class: Class::Critical,
     body: BodyRule::OptionalJson(schema::<ReloadRequest>),
     parameters: &[],
@@ -51,6 +53,7 @@ static CONFIRM: RouteContract = RouteContract {
     name: "confirm_config",
     summary: "Keep a change that awaits confirmation.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("config"),
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -67,6 +70,7 @@ static ROLLBACK: RouteContract = RouteContract {
     name: "rollback_config",
     summary: "Return to the version before, or to the one named.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("config"),
     class: Class::Critical,
     body: BodyRule::OptionalJson(schema::<RollbackRequest>),
     parameters: &[],

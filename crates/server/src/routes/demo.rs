@@ -5,15 +5,14 @@ mod as_asked;
 use std::{future::poll_fn, pin::pin, time::Duration};
 
 use bytes::Buf;
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_cache::Loaded;
 use gabion_clock::Clock;
-use gabion_errors::{FieldError, Problem, Rejection, types};
 use gabion_limits::{Class, Counted};
 use gabion_tower::{
     BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
 };
-use http::{Method, StatusCode, request::Parts};
+use http::{Method, StatusCode};
 use http_body::Body;
 use serde::Serialize;
 use serde_json::Value;
@@ -21,7 +20,11 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 pub use self::as_asked::AsAsked;
-use super::{Call, Endpoint, Input, Reply, answers, json, schema};
+use super::{
+    Call, Endpoint, Input, Reply, answers, json,
+    query::{fault, number, parameter},
+    schema,
+};
 use crate::app::App;
 
 const WORK_PARAMETERS: &[Parameter] = &[
@@ -41,6 +44,7 @@ macro_rules! work {
             name: $operation,
             summary: "Burn CPU, wait, and answer 64 bytes of JSON.",
             access: Access::Bearer,
+            scope: Scope::Named("demo"),
             class: Class::$class,
             body: BodyRule::Empty,
             parameters: WORK_PARAMETERS,
@@ -65,6 +69,7 @@ static CACHED: RouteContract = RouteContract {
     name: "demo_cached",
     summary: "A slow value behind the cache.",
     access: Access::Bearer,
+    scope: Scope::Named("demo"),
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[
@@ -84,6 +89,7 @@ static UPLOAD: RouteContract = RouteContract {
     name: "demo_upload",
     summary: "Stream a body of any type and answer its length and hash.",
     access: Access::Bearer,
+    scope: Scope::Named("demo"),
     class: Class::Batch,
     body: BodyRule::Stream,
     parameters: &[],
@@ -195,31 +201,4 @@ async fn upload(app: &App, _exchange: &mut Exchange, input: Input) -> Reply {
     }
     let sha256 = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     json(StatusCode::OK, &UploadResponse { bytes: counted.used(), sha256 })
-}
-
-/// A query parameter that is a number up to `most`; zero when it is left out.
-fn number(exchange: &Exchange, name: &str, most: u64) -> Result<u64, Rejection> {
-    let Some(value) = parameter(&exchange.head, name)? else { return Ok(0) };
-    let number = value.parse().ok().filter(|number| *number <= most);
-    number.ok_or_else(|| fault(name, "range", format!("must be a whole number from 0 to {most}")))
-}
-
-/// A query parameter as it is written; `None` when it is left out.
-fn parameter<'a>(head: &'a Parts, name: &str) -> Result<Option<&'a str>, Rejection> {
-    let query = head.uri.query().unwrap_or_default();
-    let mut given = query.split('&').filter_map(|pair| {
-        let (own, value) = pair.split_once('=').unwrap_or((pair, ""));
-        (own == name).then_some(value)
-    });
-    let first = given.next();
-    if given.next().is_some() {
-        return Err(fault(name, "duplicate", "must be there once".to_owned()));
-    }
-    Ok(first)
-}
-
-fn fault(name: &str, code: &'static str, detail: String) -> Rejection {
-    let fault = FieldError::new(format!("/query/{name}"), code, detail);
-    let problem = Problem::new(&types::INVALID_REQUEST).detail("a parameter has a fault");
-    problem.errors(vec![fault]).into()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
 use gabion_tower::{
@@ -21,6 +21,7 @@ static OPENAPI: RouteContract = RouteContract {
     name: "openapi",
     summary: "This API as an OpenAPI 3.1 document.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[],
@@ -37,6 +38,7 @@ static DOCS: RouteContract = RouteContract {
     name: "docs",
     summary: "This API as a page.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[],
@@ -53,6 +55,7 @@ static PROBLEM: RouteContract = RouteContract {
     name: "problem",
     summary: "What a problem means and what to do about it.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[Parameter {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_limits::Class;
 use gabion_tower::{BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_SECURITY_POLICY};
@@ -20,6 +20,7 @@ static PAGE: RouteContract = RouteContract {
     name: "page",
     summary: "The live status page; its data needs a login.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gabion_auth::Access;
+use gabion_auth::{Access, Scope};
 use gabion_errors::{Problem, types};
 use gabion_lifecycle::State;
 use gabion_limits::Class;
@@ -26,6 +26,7 @@ static HEALTH: RouteContract = RouteContract {
     name: "health",
     summary: "Tell whether the service works; role monitor or admin also sees each check.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -42,6 +43,7 @@ static LIVEZ: RouteContract = RouteContract {
     name: "livez",
     summary: "Tell whether the process answers at all.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -58,6 +60,7 @@ static READYZ: RouteContract = RouteContract {
     name: "readyz",
     summary: "Tell whether new requests should come here.",
     access: Access::Public,
+    scope: Scope::Any,
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -74,6 +77,7 @@ static METRICS: RouteContract = RouteContract {
     name: "metrics",
     summary: "Every metric, in the text format of Prometheus.",
     access: Access::AnyRole(MONITOR),
+    scope: Scope::Named("status"),
     class: Class::Critical,
     body: BodyRule::Empty,
     parameters: &[],
@@ -107,7 +111,8 @@ struct HealthResponse {
 fn health(app: &App, exchange: &mut Exchange) -> Reply {
     let report = app.observatory.health.report();
     let insider = exchange.principal.as_ref();
-    let insider = insider.is_some_and(|p| MONITOR.iter().any(|role| p.roles.contains(role)));
+    let insider = insider
+        .is_some_and(|p| MONITOR.iter().any(|role| p.roles.contains(role)) && p.has(METRICS.scope));
     let status = if report.status == Status::Unhealthy {
         StatusCode::SERVICE_UNAVAILABLE
     } else {

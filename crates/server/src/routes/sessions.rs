@@ -1,6 +1,6 @@
 //! The caller's own sessions.
 
-use gabion_auth::{Access, Session, SessionId};
+use gabion_auth::{Access, Scope, Session, SessionId};
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
 use gabion_tower::{
@@ -19,6 +19,7 @@ static LIST: RouteContract = RouteContract {
     name: "list_sessions",
     summary: "List the caller's sessions, newest first.",
     access: Access::Bearer,
+    scope: Scope::Login,
     class: Class::User,
     body: BodyRule::Empty,
     parameters: &[],
@@ -35,6 +36,7 @@ static END: RouteContract = RouteContract {
     name: "end_session",
     summary: "End one of the caller's sessions.",
     access: Access::Bearer,
+    scope: Scope::Login,
     class: Class::User,
     body: BodyRule::Empty,
     parameters: &[Parameter {

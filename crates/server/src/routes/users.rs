@@ -1,6 +1,6 @@
 //! Accounts, for administrators.
 
-use gabion_auth::{Access, Roles, UserChange, Username};
+use gabion_auth::{Access, Roles, Scope, UserChange, Username};
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
 use gabion_tower::{
@@ -19,6 +19,7 @@ static LIST: RouteContract = RouteContract {
     name: "list_users",
     summary: "List all accounts by name.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("users"),
     class: Class::User,
     body: BodyRule::Empty,
     parameters: &[],
@@ -35,6 +36,7 @@ static CREATE: RouteContract = RouteContract {
     name: "create_user",
     summary: "Add an account.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("users"),
     class: Class::User,
     body: BodyRule::Json(schema::<CreateRequest>),
     parameters: &[],
@@ -52,6 +54,7 @@ static UPDATE: RouteContract = RouteContract {
     summary: "Change an account; a new password or disabling it ends its sessions. The last enabled \
               administrator stays one.",
     access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("users"),
     class: Class::User,
     body: BodyRule::Json(schema::<UpdateRequest>),
     parameters: &[Parameter {

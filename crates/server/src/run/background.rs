@@ -1,7 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
+use gabion_errors::error_chain;
 use gabion_monitor::Resources;
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::MissedTickBehavior};
 use tracing::warn;
 
 use super::prepare::Prepared;
@@ -9,6 +10,8 @@ use crate::app::App;
 
 /// How often what no token can ask for any more is forgotten.
 const PRUNE: Duration = Duration::from_secs(300);
+/// How often failed logins are written: those since then are lost with a kill.
+const FLUSH: Duration = Duration::from_secs(1);
 
 impl Prepared {
     /// Lets a reload reach the parts that keep settings of their own.
@@ -43,7 +46,9 @@ impl Prepared {
                 async move {
                     let open = || app.connections.open();
                     let eyes = &app.observatory;
-                    eyes.watch(resources, app.clock, &app.settings, &app.admission, open).await;
+                    let hashes = app.identity.hashes();
+                    let (clock, settings) = (app.clock, &app.settings);
+                    eyes.watch(resources, clock, settings, &app.admission, hashes, open).await;
                 }
             }),
             tokio::spawn({
@@ -59,6 +64,7 @@ impl Prepared {
                 async move { backups.run().await }
             }),
             tokio::spawn(prune(Arc::clone(app))),
+            tokio::spawn(flush_failures(Arc::clone(app))),
         ]
     }
 
@@ -69,12 +75,26 @@ impl Prepared {
     }
 }
 
+async fn flush_failures(app: Arc<App>) {
+    let mut ticks = tokio::time::interval(FLUSH);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        if let Err(error) = app.identity.flush_failures().await {
+            warn!(reason = error_chain(&error), "failed logins could not be written; trying again");
+        }
+    }
+}
+
 async fn prune(app: Arc<App>) {
     let mut ticks = tokio::time::interval(PRUNE);
     loop {
         ticks.tick().await;
         if let Err(error) = app.identity.prune().await {
             warn!(%error, "ended sessions could not be pruned");
+        }
+        if let Err(rejection) = app.prune_keys().await {
+            warn!(reason = rejection.cause_chain(), "signing keys could not be pruned");
         }
     }
 }

@@ -123,6 +123,13 @@ impl Prepared {
         if let Err(error) = trail.await {
             error!(%error, "the last audit events could not be written");
         }
+        if let Err(error) = self.app.identity.flush_failures().await {
+            error!(reason = error_chain(&error), "the last failed logins could not be written");
+        }
+        // When API keys were last used is written with it.
+        if let Err(error) = self.app.identity.prune().await {
+            error!(reason = error_chain(&error), "the last uses of API keys could not be written");
+        }
         self.sql.close().await;
         drop(self.lock);
     }

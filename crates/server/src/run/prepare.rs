@@ -3,7 +3,7 @@ use std::{
     sync::Arc,
 };
 
-use gabion_auth::{Identity, KeyRing};
+use gabion_auth::Identity;
 use gabion_clock::{Clock, SystemClock};
 use gabion_config::{Secret, TomlSource};
 use gabion_lifecycle::{Drain, Handover, Inherited, Notifier, Readiness};
@@ -26,6 +26,7 @@ use crate::{
     caches::Caches,
     config::{ConfigKeeper, in_effect},
     data_dir::{DataDir, DataLock},
+    keys,
     listen::Sweeper,
     log_queue::LogWriter,
     observatory::Observatory,
@@ -85,7 +86,8 @@ pub(super) async fn prepare(
     // Bound before anything is made that would have to be told twice, as the first password.
     let listeners = Listeners::open(&settings, &mut inherited)?;
     let sql = Sql::open(&data_dir.database()).await.map_err(failed)?;
-    let keys = Arc::new(KeyRing::open(&data_dir.keys()).map_err(refused)?);
+    let keys = keys::open(&data_dir, &settings.auth, clock.unix()).map_err(refused)?;
+    let keys = Arc::new(keys);
     let mut resources = Resources::new();
     let observatory = Arc::new(Observatory::new(clock, &mut resources));
     let cores = observatory.latest().sample.cores.floor().max(1.0) as usize;
@@ -135,6 +137,7 @@ pub(super) async fn prepare(
         caches: Caches::new(&settings.cache),
         pages: Pages::default(),
         audit,
+        sql: sql.clone(),
         own: own.clone(),
     });
     let print_ready = start.print_ready;

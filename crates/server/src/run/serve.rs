@@ -1,13 +1,14 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use gabion_auth::Username;
+use gabion_errors::error_chain;
 use gabion_lifecycle::{Acceptor, Inherited, Signals, State};
 use gabion_limits::{
     HostRule,
     admission::{Admission, AdmissionMode, Fixed},
 };
 use gabion_tower::guards::AuthenticateGuard;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use super::{RunError, failed, listeners::Listeners, prepare::Prepared, refused};
 use crate::{
@@ -132,10 +133,14 @@ fn share<A, S>(
     shared: bool,
 ) where
     A: gabion_auth::Accounts,
-    S: gabion_auth::SessionStore,
+    S: gabion_auth::SessionStore + gabion_auth::ApiKeyStore,
 {
     let Some(app) = app.upgrade() else { return };
     app.accounts.share(shared);
+    // The other may have made one when it began, for another algorithm.
+    if let Err(error) = app.keys.reload() {
+        error!(reason = error_chain(&error), "the signing keys could not be read again");
+    }
     if shared {
         authenticator.begin_sharing();
     } else {

@@ -37,6 +37,19 @@ fn a_refresh_token_is_good_once() {
     assert!(server.accepts(&third.access));
 }
 
+// ASVS 7.3.2
+#[test]
+fn no_refresh_prolongs_a_session_beyond_its_whole_life() {
+    let home = Home::new();
+    let server = home.start(&["auth.refresh_ttl=30d", "auth.session_ttl=50s"]);
+    let left =
+        |response: &Response| response.json()["refresh_expires_in"].as_u64().expect("seconds");
+    let login = server.try_login("admin", PASSWORD).expect(200);
+    assert!(left(&login) <= 50);
+    let refreshed = server.refresh(&Tokens::of(&login).refresh).expect(200);
+    assert!(left(&refreshed) <= left(&login));
+}
+
 #[test]
 fn reuse_of_a_refresh_token_ends_its_session_and_no_other() {
     let home = Home::new();
@@ -342,4 +355,26 @@ fn guessing_is_slowed_down_for_the_account_that_is_guessed() {
         (server.try_login("ann", PASSWORD).status == 200).then_some(())
     });
     server.login("admin", PASSWORD);
+}
+
+#[test]
+fn a_body_that_is_kept_back_until_after_the_logout_does_nothing() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let (thief, owner) = (server.admin(), server.admin());
+    let body = json!({"username": "mallory", "password": OTHER, "roles": ["admin"]});
+    let request = Request::post("/api/admin/users").bearer(&thief).json(&body).bytes();
+    let head = request.len() - body.to_string().len();
+    let mut slow = server.client();
+    slow.raw(&request[..head]);
+    let waited = crate::server::Stopwatch::start();
+    logout(&server, &thief);
+    // A body that comes at once is part of its head.
+    crate::server::until("the body is late", || {
+        (waited.elapsed() > std::time::Duration::from_millis(500)).then_some(())
+    });
+    slow.raw(&request[head..]);
+    slow.read(false).expect("an answer").problem("unauthenticated");
+    let users = server.get("/api/admin/users", &owner).expect(200).text();
+    assert!(!users.contains("mallory"), "{users}");
 }

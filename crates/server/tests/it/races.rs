@@ -111,7 +111,7 @@ fn log_out_again_and_again(
 #[derive(Debug, Clone, Copy)]
 enum End {
     LogoutEverywhere,
-    EndSession,
+    OneSession,
     NewPassword,
     PasswordByAdmin,
     Disable,
@@ -121,7 +121,7 @@ enum End {
 
 const ENDS: [End; 7] = [
     End::LogoutEverywhere,
-    End::EndSession,
+    End::OneSession,
     End::NewPassword,
     End::PasswordByAdmin,
     End::Disable,
@@ -184,7 +184,7 @@ fn prepare<'a>(
         End::LogoutEverywhere => Box::new(move || {
             server.post("/api/auth/logout", &other, &json!({"everywhere": true})).expect(204);
         }),
-        End::EndSession => {
+        End::OneSession => {
             let told = server.get("/api/auth/verify", &access).expect(200).json();
             let path = format!("/api/auth/sessions/{}", told["session"].as_str().expect("a name"));
             Box::new(move || {

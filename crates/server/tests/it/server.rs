@@ -389,11 +389,8 @@ impl Server {
         self.signal(Signal::TERM);
         self.ended();
         let log = until("the log ends", || {
-            self.log()
-                .lines()
-                .last()
-                .is_some_and(|line| line.contains("drained"))
-                .then(|| self.log())
+            // At the level trace the store has more to say after it.
+            Some(self.log()).filter(|log| log.lines().any(|line| line.contains("drained")))
         });
         look(&log);
     }

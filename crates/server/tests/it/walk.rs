@@ -40,6 +40,19 @@ fn succeed(world: &World, row: &Row) -> Response {
             let id = made.expect(201).json()["id"].as_str().expect("an id").to_owned();
             world.allowed(row, Request::post(format!("/api/admin/backups/{id}/verify")))
         }
+        (_, "/api/admin/api-keys/{id}") => {
+            let body = json!({"name": "brief", "username": "walker", "scopes": []});
+            let made = world.server.post("/api/admin/api-keys", &world.admin, &body);
+            let id = made.expect(201).json()["id"].as_str().expect("an id").to_owned();
+            world.allowed(row, Request::new("DELETE", format!("/api/admin/api-keys/{id}")))
+        }
+        (_, "/api/admin/keys/{kid}") => {
+            // One that nobody's token is signed with.
+            let rotate = Request::post("/api/admin/keys/rotate").bearer(&world.admin);
+            let [kid, _] = [(); 2].map(|()| world.server.send(&rotate).expect(201).json());
+            let kid = kid["kid"].as_str().expect("a name").to_owned();
+            world.allowed(row, Request::new("DELETE", format!("/api/admin/keys/{kid}")))
+        }
         (_, "/api/admin/config/rollback") => {
             world.home.write("gabion.toml", "[limits.size]\njson_body = \"32KiB\"\n");
             let reload = Request::post("/api/admin/config/reload").bearer(&world.admin);
@@ -81,6 +94,11 @@ fn promised(row: &Row) -> &'static [&'static str] {
         }
         ("GET", "/api/admin/users") => &["/users/0/username", "/users/0/roles"],
         ("POST", "/api/admin/users") | ("PATCH", _) => &["/username", "/roles", "/enabled"],
+        ("GET", "/api/admin/api-keys") => &["/api_keys"],
+        ("POST", "/api/admin/api-keys") => &["/id", "/secret", "/expires_at", "/scopes/0"],
+        ("GET", "/api/admin/keys") => &["/keys/0/kid", "/keys/0/algorithm", "/keys/0/signs"],
+        (_, "/api/admin/keys/rotate") => &["/kid", "/algorithm", "/created_at", "/signs"],
+        (_, "/api/admin/audit") => &["/events/0/action", "/events/0/at"],
         (_, "/api/admin/config") => &["/version", "/values/0/key", "/values/0/origin"],
         (_, "/api/admin/config/reload" | "/api/admin/config/rollback") => {
             &["/version", "/changed", "/needs_restart"]

@@ -3,7 +3,9 @@ use std::ptr;
 use gabion_tower::{Match, Route, Routes};
 use http::request::Parts;
 
-use super::{CLASSES, Endpoint, WORK, WORK_BATCH, WORK_CRITICAL, WORK_DEGRADED, parameter};
+use super::{
+    super::query::parameter, CLASSES, Endpoint, WORK, WORK_BATCH, WORK_CRITICAL, WORK_DEGRADED,
+};
 
 /// Routes in which demo work has the class that its query asks for, so that a load test can see
 /// each class refused in its turn. All others are what they are.

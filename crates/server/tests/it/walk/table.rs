@@ -43,7 +43,7 @@ const fn row(
 use Access::{Admin, Bearer, Monitor, Public};
 use Body::{Json, OptionalJson, Stream};
 
-pub(super) const ROWS: [Row; 33] = [
+pub(super) const ROWS: [Row; 40] = [
     row("POST", "/api/auth/login", Public, Json, 200),
     row("POST", "/api/auth/refresh", Public, Json, 200),
     row("POST", "/api/auth/logout", Bearer, OptionalJson, 204),
@@ -63,6 +63,13 @@ pub(super) const ROWS: [Row; 33] = [
     row("GET", "/api/admin/users", Admin, Body::None, 200),
     row("POST", "/api/admin/users", Admin, Json, 201),
     row("PATCH", "/api/admin/users/{username}", Admin, Json, 200),
+    row("GET", "/api/admin/api-keys", Admin, Body::None, 200),
+    row("POST", "/api/admin/api-keys", Admin, Json, 201),
+    row("DELETE", "/api/admin/api-keys/{id}", Admin, Body::None, 204),
+    row("GET", "/api/admin/keys", Admin, Body::None, 200),
+    row("POST", "/api/admin/keys/rotate", Admin, Body::None, 201),
+    row("DELETE", "/api/admin/keys/{kid}", Admin, Body::None, 204),
+    row("GET", "/api/admin/audit", Admin, Body::None, 200),
     row("GET", "/api/admin/config", Admin, Body::None, 200),
     row("POST", "/api/admin/config/reload", Admin, OptionalJson, 200),
     // A change that awaits confirmation does not exist yet, so there is none to confirm.
@@ -102,6 +109,7 @@ impl Row {
             .replace("{id}", "20260301T120000Z-1a2b")
             .replace("{username}", "walker")
             .replace("{code}", "forbidden")
+            .replace("{kid}", "0123456789abcdef")
             .replace("{key}", "stone");
         Request::new(self.method, path)
     }
@@ -117,6 +125,9 @@ impl Row {
                 json!({"username": "someone", "password": PASSWORD, "roles": ["user"]})
             }
             "/api/admin/users/{username}" => json!({"enabled": true}),
+            "/api/admin/api-keys" => {
+                json!({"name": "a scraper", "username": "walker", "scopes": ["status"]})
+            }
             _ => json!({}),
         }
     }
@@ -182,6 +193,27 @@ impl Row {
                     "/x unknown",
                 ],
             )],
+            "/api/admin/api-keys" => vec![
+                (json!({}), &["/name missing", "/scopes missing", "/username missing"]),
+                (
+                    json!({"name": "", "username": 1, "scopes": ["all", 1], "expires_in": 90}),
+                    &[
+                        "/expires_in type",
+                        "/name length",
+                        "/scopes/0 choice",
+                        "/scopes/1 type",
+                        "/username type",
+                    ],
+                ),
+                (
+                    json!({"name": "x\u{7}", "username": "nobody", "scopes": [], "expires_in": "1s"}),
+                    &["/expires_in range", "/name format", "/username unknown"],
+                ),
+                (
+                    json!({"name": "x", "username": "walker", "scopes": [], "expires_in": "never"}),
+                    &["/expires_in format"],
+                ),
+            ],
             "/api/admin/config/reload" => {
                 vec![(json!({"confirm": 60, "x": 1}), &["/confirm type", "/x unknown"])]
             }
