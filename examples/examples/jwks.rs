@@ -11,7 +11,7 @@ use std::{
 
 use axum::{Json, Router, routing::get};
 use gabion_auth::{
-    Algorithm, Claims, Issuer, Roles, Session, SessionId, SigningKey, TokenError, Username,
+    Algorithm, Issuer, OutsideClaims, Roles, Session, SessionId, SigningKey, TokenError, Username,
     VerifiedTokens, Verifier,
 };
 use gabion_client::{Fetcher, FetcherConfig, JwksConfig, RemoteJwks, Roots};
@@ -29,7 +29,7 @@ const LEEWAY: Duration = Duration::from_secs(30);
 /// What a service needs in order to believe an issuer that it shares no secret with.
 struct Service {
     verifier: Verifier,
-    remembered: VerifiedTokens,
+    remembered: VerifiedTokens<OutsideClaims>,
     keys: RemoteJwks,
     clock: SystemClock,
 }
@@ -37,18 +37,18 @@ struct Service {
 impl Service {
     fn new(keys: RemoteJwks) -> Self {
         let verifier = Verifier::new(keys.clone(), ISSUER, AUDIENCE, LEEWAY);
-        let remembered = VerifiedTokens::new(VerifiedTokens::<Claims>::DEFAULT_ENTRIES, LEEWAY);
+        let remembered = VerifiedTokens::new(VerifiedTokens::<OutsideClaims>::DEFAULT_ENTRIES, LEEWAY);
         Self { verifier, remembered, keys, clock: SystemClock::new() }
     }
 
     /// As for each request: a token that is remembered costs no signature check, unless a key was
     /// taken away since.
-    fn verify(&self, token: &str) -> Result<Arc<Claims>, TokenError> {
+    fn verify(&self, token: &str) -> Result<Arc<OutsideClaims>, TokenError> {
         let (epoch, now) = (self.verifier.epoch(), self.clock.unix());
         if let Some(claims) = self.remembered.get(token, epoch, now) {
             return Ok(claims);
         }
-        let claims = Arc::new(self.verifier.verify(token, now)?);
+        let claims = Arc::new(self.verifier.verify_outside(token, now)?);
         self.remembered.insert(token, epoch, Arc::clone(&claims));
         Ok(claims)
     }

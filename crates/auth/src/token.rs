@@ -9,6 +9,7 @@ mod jwk;
 mod key;
 mod key_id;
 mod keys;
+mod outside;
 mod strict;
 mod verifier;
 mod verifying;
@@ -22,6 +23,7 @@ pub use self::{
     key::{InvalidKey, SigningKey, WeakKey},
     key_id::{InvalidKeyId, KeyId},
     keys::{KeyResolver, SigningKeys},
+    outside::OutsideClaims,
     verifier::{TokenError, Verifier},
     verifying::VerifyingKey,
 };

@@ -55,6 +55,8 @@ pub(super) struct RawClaims<'a> {
     pub(super) nbf: Option<u64>,
     pub(super) exp: Option<u64>,
     pub(super) roles: Option<Vec<Text<'a>>>,
+    pub(super) client_id: Option<Text<'a>>,
+    pub(super) scope: Option<Text<'a>>,
 }
 
 impl<'a> RawClaims<'a> {
@@ -85,6 +87,8 @@ impl<'de> Members<'de> for RawClaims<'de> {
             "iat" => self.iat = seconds(map)?,
             "nbf" => self.nbf = seconds(map)?,
             "exp" => self.exp = seconds(map)?,
+            "client_id" => self.client_id = Some(map.next_value()?),
+            "scope" => self.scope = Some(map.next_value()?),
             "roles" => self.roles = Some(map.next_value()?),
             _ => ignore(map)?,
         }

@@ -13,15 +13,22 @@ pub(super) struct Header<'a> {
     pub(super) key: Option<Cow<'a, str>>,
 }
 
+/// The `typ` of access tokens (RFC 9068 §4).
+pub(super) const ACCESS_TOKEN: &str = "at+jwt";
+
 impl<'a> Header<'a> {
     pub(super) fn parse(json: &'a [u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice::<Strict<Self>>(json).map(|strict| strict.0)
     }
 
-    /// Whether `typ` is the one of access tokens (RFC 9068 §4, RFC 7515 §4.1.9).
-    pub(super) fn is_access_token(&self) -> bool {
-        let kind = self.kind.as_deref().unwrap_or_default();
-        kind.eq_ignore_ascii_case("at+jwt") || kind.eq_ignore_ascii_case("application/at+jwt")
+    /// Whether `typ` is `kind`, which may have lost its `application/` (RFC 7515 §4.1.9).
+    pub(super) fn is_of(&self, kind: &str) -> bool {
+        let own = self.kind.as_deref().unwrap_or_default();
+        let short = own
+            .split_once('/')
+            .filter(|(class, _)| class.eq_ignore_ascii_case("application"))
+            .map_or(own, |(_, short)| short);
+        short.eq_ignore_ascii_case(kind)
     }
 }
 

@@ -13,6 +13,7 @@ mod algorithms;
 mod cache;
 mod header;
 mod jwk;
+mod outside;
 mod property;
 
 const SECRET: [u8; 32] = [7; 32];

@@ -3,7 +3,12 @@ use std::{sync::Arc, time::Duration};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gabion_clock::UnixTime;
 
-use super::{Claims, KeyResolver, claims::RawClaims, header::Header, strict::Text};
+use super::{
+    Claims, KeyResolver, OutsideClaims,
+    claims::RawClaims,
+    header::{ACCESS_TOKEN, Header},
+    strict::Text,
+};
 use crate::{Roles, SessionId, Username, credentials::MAX_TOKEN};
 
 /// A token is not accepted. The client is never told which it was.
@@ -80,6 +85,7 @@ pub struct Verifier {
     audience: Arc<str>,
     leeway: Duration,
     longest: Option<Duration>,
+    kind: &'static str,
 }
 
 impl Verifier {
@@ -90,8 +96,19 @@ impl Verifier {
         audience: impl Into<Arc<str>>,
         leeway: Duration,
     ) -> Self {
-        let keys = Box::new(keys);
-        Self { keys, issuer: issuer.into(), audience: audience.into(), leeway, longest: None }
+        let (keys, kind) = (Box::new(keys), ACCESS_TOKEN);
+        Self { keys, issuer: issuer.into(), audience: audience.into(), leeway, longest: None, kind }
+    }
+
+    /// Takes tokens whose `typ` is this one in place of `at+jwt`, for an outside issuer that has not
+    /// come to RFC 9068 yet; most of those write `JWT`.
+    ///
+    /// Such an issuer's other tokens, as those that tell a client who has logged in, may have the
+    /// same `typ`: then their audience alone tells them apart.
+    #[must_use]
+    pub fn of_type(mut self, typ: &'static str) -> Self {
+        self.kind = typ;
+        self
     }
 
     /// Lets no token live longer than `life` after its `iat`, whatever its `exp` says.
@@ -116,12 +133,36 @@ impl Verifier {
         self.keys.epoch()
     }
 
-    /// What `token` says, if it is to be believed at `now`.
+    /// What `token` of an [`Issuer`](super::Issuer) says, if it is to be believed at `now`.
     ///
     /// # Errors
     ///
     /// Any deviation: see [`TokenError`].
     pub fn verify(&self, token: &str, now: UnixTime) -> Result<Claims, TokenError> {
+        let payload = self.signed(token)?;
+        let mut claims = self.complete(self.read(&payload)?)?;
+        self.hold_to_time(&mut claims.expires_at, claims.issued_at, claims.not_before, now)?;
+        Ok(claims)
+    }
+
+    /// What `token` of another issuer says, if it is to be believed at `now`.
+    ///
+    /// The same checks, with the claims that RFC 9068 §2.2 requires: `iss`, `exp`, `aud`, `sub`,
+    /// `iat` and `jti`, the last two texts of any form.
+    ///
+    /// # Errors
+    ///
+    /// Any deviation: see [`TokenError`].
+    pub fn verify_outside(&self, token: &str, now: UnixTime) -> Result<OutsideClaims, TokenError> {
+        let payload = self.signed(token)?;
+        let raw = self.read(&payload)?;
+        let mut claims = OutsideClaims::complete(raw, &self.issuer, &self.audience)?;
+        self.hold_to_time(&mut claims.expires_at, claims.issued_at, claims.not_before, now)?;
+        Ok(claims)
+    }
+
+    /// The payload of a token that is signed by a key of ours.
+    fn signed(&self, token: &str) -> Result<Vec<u8>, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
@@ -132,7 +173,7 @@ impl Verifier {
         let header = decode(header)?;
         let payload = decode(payload)?;
         let header = Header::parse(&header).map_err(|_| TokenError::Malformed)?;
-        if !header.is_access_token() {
+        if !header.is_of(self.kind) {
             return Err(TokenError::Type);
         }
         let key = self.keys.resolve(header.key.as_deref()).ok_or(TokenError::Key)?;
@@ -142,41 +183,53 @@ impl Verifier {
         if !key.verify(message, signature) {
             return Err(TokenError::Signature);
         }
-        self.check(&payload, now)
+        Ok(payload)
     }
 
-    fn check(&self, payload: &[u8], now: UnixTime) -> Result<Claims, TokenError> {
+    /// The claims of a payload, from our issuer and for us.
+    fn read<'a>(&self, payload: &'a [u8]) -> Result<RawClaims<'a>, TokenError> {
         let raw = RawClaims::parse(payload).map_err(|_| TokenError::Claims)?;
-        let claims = self.complete(raw)?;
-        if claims.expires_at <= claims.issued_at {
+        if *raw.iss.as_ref().ok_or(TokenError::Claims)?.0 != *self.issuer {
+            return Err(TokenError::Issuer);
+        }
+        let audiences = &raw.aud.as_ref().ok_or(TokenError::Claims)?.0;
+        if !audiences.iter().any(|audience| *audience.0 == *self.audience) {
+            return Err(TokenError::Audience);
+        }
+        Ok(raw)
+    }
+
+    /// Shortens a life that is too long, and asks whether it goes on at `now`.
+    fn hold_to_time(
+        &self,
+        expires_at: &mut UnixTime,
+        issued_at: UnixTime,
+        not_before: UnixTime,
+        now: UnixTime,
+    ) -> Result<(), TokenError> {
+        if let Some(life) = self.longest {
+            *expires_at = (*expires_at).min(issued_at + life);
+        }
+        if *expires_at <= issued_at {
             return Err(TokenError::Claims);
         }
-        if now + self.leeway < claims.not_before || now + self.leeway < claims.issued_at {
+        if now + self.leeway < not_before || now + self.leeway < issued_at {
             return Err(TokenError::NotYet);
         }
-        if now >= claims.expires_at + self.leeway {
+        if now >= *expires_at + self.leeway {
             return Err(TokenError::Expired);
         }
-        Ok(claims)
+        Ok(())
     }
 
     fn complete(&self, raw: RawClaims<'_>) -> Result<Claims, TokenError> {
         let required =
             |text: Option<Text<'_>>| text.ok_or(TokenError::Claims).map(|text| text.0.into_owned());
-        if required(raw.iss)? != *self.issuer {
-            return Err(TokenError::Issuer);
-        }
-        let audiences = raw.aud.ok_or(TokenError::Claims)?.0;
-        if !audiences.iter().any(|audience| *audience.0 == *self.audience) {
-            return Err(TokenError::Audience);
-        }
         let sub = required(raw.sub)?;
         // The name must be in its one spelling, since it is compared elsewhere.
         let subject = Username::parse(&sub).ok().filter(|subject| subject.as_str() == sub);
         let identifier = |text: String| text.parse::<SessionId>().map_err(|_| TokenError::Claims);
         let issued_at = UnixTime::from_secs(raw.iat.ok_or(TokenError::Claims)?);
-        let expires_at = UnixTime::from_secs(raw.exp.ok_or(TokenError::Claims)?);
-        let latest = self.longest.map_or(expires_at, |life| issued_at + life);
         let roles = raw.roles.unwrap_or_default();
         Ok(Claims {
             issuer: Arc::clone(&self.issuer),
@@ -186,7 +239,7 @@ impl Verifier {
             id: identifier(required(raw.jti)?)?.bits(),
             issued_at,
             not_before: UnixTime::from_secs(raw.nbf.ok_or(TokenError::Claims)?),
-            expires_at: expires_at.min(latest),
+            expires_at: UnixTime::from_secs(raw.exp.ok_or(TokenError::Claims)?),
             roles: Roles::new(roles.iter().map(|role| &role.0)),
         })
     }
