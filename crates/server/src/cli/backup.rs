@@ -1,7 +1,10 @@
-use std::path::{Path, PathBuf};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
 use clap::Subcommand;
-use gabion_auth::{RevocationStore, SessionStore};
+use gabion_auth::{ApiKeyId, ApiKeyStore, RevocationStore, SessionId, SessionStore, StoreError};
 use gabion_clock::{Clock, SystemClock, UnixTime};
 use gabion_config::TomlSource;
 use gabion_sql::{
@@ -160,14 +163,13 @@ async fn restore(context: &Context, id: &str, data_only: bool) -> Result<(), Fai
     let config = if data_only { None } else { configuration(context, &backups, &id)? };
     let (data_dir, _lock) = offline::lock(context)?;
     let database = data_dir.database();
-    let ended = ended_sessions(&database).await;
+    let ended = Ended::since(&database).await;
     let now = SystemClock::new().unix();
     let restored = backup::restore(&backups, &id, &database, now).await?;
     let sql = Sql::open(&database).await?;
-    for (session, at) in ended {
-        sql.end(session, at).await?;
-    }
+    let carried = ended.carry_to(&sql).await;
     sql.close().await;
+    carried?;
     let author = format!("gabion backup restore {id}");
     let held = config.map(|config| config.hold(&data_dir.config(), &author, now)).transpose()?;
     let held = held.map(AcceptedItem::from);
@@ -204,14 +206,39 @@ fn configuration<'a>(
     })
 }
 
-/// Sessions that have ended since the backup was made must stay ended. A database that cannot be read
-/// has none to tell.
-async fn ended_sessions(database: &Path) -> Vec<(gabion_auth::SessionId, UnixTime)> {
-    if !database.exists() {
-        return Vec::new();
+/// What has ended since the backup was made must stay ended.
+#[derive(Default)]
+struct Ended {
+    sessions: Vec<(SessionId, UnixTime)>,
+    /// API keys that there are; `None` where that cannot be known.
+    keys: Option<HashSet<ApiKeyId>>,
+}
+
+impl Ended {
+    /// As the database tells that is about to be replaced; one that cannot be read tells nothing.
+    async fn since(database: &Path) -> Self {
+        if !database.exists() {
+            return Self::default();
+        }
+        let Ok(sql) = Sql::open(database).await else { return Self::default() };
+        let keys = sql.api_keys().await.ok();
+        let keys = keys.map(|keys| keys.iter().map(|key| key.id).collect());
+        let sessions = sql.ended_since(UnixTime::default()).await.unwrap_or_default();
+        sql.close().await;
+        Self { sessions, keys }
     }
-    let Ok(sql) = Sql::open(database).await else { return Vec::new() };
-    let ended = sql.ended_since(UnixTime::default()).await.unwrap_or_default();
-    sql.close().await;
-    ended
+
+    /// Ends the same in the database that was restored.
+    async fn carry_to(self, sql: &Sql) -> Result<(), StoreError> {
+        for (session, at) in self.sessions {
+            sql.end(session, at).await?;
+        }
+        let Some(there) = self.keys else { return Ok(()) };
+        for key in sql.api_keys().await? {
+            if !there.contains(&key.id) {
+                sql.remove_api_key(key.id).await?;
+            }
+        }
+        Ok(())
+    }
 }

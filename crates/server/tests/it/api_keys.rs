@@ -114,6 +114,21 @@ fn a_revoked_key_is_refused_at_once_and_after_a_kill() {
 }
 
 #[test]
+fn a_restore_brings_no_revoked_key_back() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    let (id, revoked) = make(&server, &admin, "admin", &["status"]);
+    let (_, kept) = make(&server, &admin, "admin", &["status"]);
+    let made = server.send(&Request::post("/api/admin/backups").bearer(&admin)).expect(201).json();
+    revoke(&server, &admin, &id);
+    server.stop();
+    home.run(&["backup", "restore", made["id"].as_str().expect("an id")]).good();
+    let server = home.start(&[]);
+    assert!(!server.accepts(&revoked) && server.accepts(&kept));
+}
+
+#[test]
 fn the_secret_is_shown_once_and_never_again() {
     let home = Home::new();
     let server = home.start(&["log.level=trace"]);
