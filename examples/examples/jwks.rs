@@ -11,8 +11,8 @@ use std::{
 
 use axum::{Json, Router, routing::get};
 use gabion_auth::{
-    Algorithm, Issuer, OutsideClaims, Roles, Session, SessionId, SigningKey, TokenError, Username,
-    VerifiedTokens, Verifier,
+    Algorithm, Issuer, OutsideClaims, OutsideVerifier, Roles, Session, SessionId, SigningKey,
+    TokenError, Username, VerifiedTokens,
 };
 use gabion_client::{Fetcher, FetcherConfig, JwksConfig, RemoteJwks, Roots};
 use gabion_clock::{Clock, SystemClock};
@@ -28,7 +28,7 @@ const LEEWAY: Duration = Duration::from_secs(30);
 
 /// What a service needs in order to believe an issuer that it shares no secret with.
 struct Service {
-    verifier: Verifier,
+    verifier: OutsideVerifier,
     remembered: VerifiedTokens<OutsideClaims>,
     keys: RemoteJwks,
     clock: SystemClock,
@@ -36,8 +36,9 @@ struct Service {
 
 impl Service {
     fn new(keys: RemoteJwks) -> Self {
-        let verifier = Verifier::new(keys.clone(), ISSUER, AUDIENCE, LEEWAY);
-        let remembered = VerifiedTokens::new(VerifiedTokens::<OutsideClaims>::DEFAULT_ENTRIES, LEEWAY);
+        let verifier = OutsideVerifier::new(keys.clone(), ISSUER, AUDIENCE, LEEWAY);
+        let remembered =
+            VerifiedTokens::new(VerifiedTokens::<OutsideClaims>::DEFAULT_ENTRIES, LEEWAY);
         Self { verifier, remembered, keys, clock: SystemClock::new() }
     }
 
@@ -48,7 +49,7 @@ impl Service {
         if let Some(claims) = self.remembered.get(token, epoch, now) {
             return Ok(claims);
         }
-        let claims = Arc::new(self.verifier.verify_outside(token, now)?);
+        let claims = Arc::new(self.verifier.verify(token, now)?);
         self.remembered.insert(token, epoch, Arc::clone(&claims));
         Ok(claims)
     }

@@ -130,7 +130,7 @@ pub use self::{
     },
     token::{
         Algorithm, Claims, Expires, InvalidJwk, InvalidKey, InvalidKeyId, Issuer, KeyId,
-        KeyResolver, OutsideClaims, SigningKey, SigningKeys, TokenError, UnknownAlgorithm,
-        VerifiedTokens, Verifier, VerifyingKey, WeakKey,
+        KeyResolver, OutsideClaims, OutsideVerifier, SigningKey, SigningKeys, TokenError,
+        UnknownAlgorithm, VerifiedTokens, Verifier, VerifyingKey, WeakKey,
     },
 };

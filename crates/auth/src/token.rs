@@ -23,7 +23,7 @@ pub use self::{
     key::{InvalidKey, SigningKey, WeakKey},
     key_id::{InvalidKeyId, KeyId},
     keys::{KeyResolver, SigningKeys},
-    outside::OutsideClaims,
+    outside::{OutsideClaims, OutsideVerifier},
     verifier::{TokenError, Verifier},
     verifying::VerifyingKey,
 };

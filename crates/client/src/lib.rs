@@ -19,10 +19,10 @@
 //! ```no_run
 //! use std::time::Duration;
 //!
-//! use gabion_auth::Verifier;
+//! use gabion_auth::OutsideVerifier;
 //! use gabion_client::{Fetcher, FetcherConfig, JwksConfig, RemoteJwks, Roots};
 //!
-//! # async fn start() -> Result<Verifier, Box<dyn std::error::Error>> {
+//! # async fn start() -> Result<OutsideVerifier, Box<dyn std::error::Error>> {
 //! let fetcher = Fetcher::new(&FetcherConfig::default(), &Roots::default())?;
 //! let endpoint = fetcher.endpoint("https://login.example.org/.well-known/jwks.json")?;
 //! let keys = RemoteJwks::start(endpoint, fetcher, &JwksConfig::default());
@@ -31,7 +31,7 @@
 //! tokio::time::timeout(Duration::from_secs(30), keys.ready()).await?;
 //!
 //! let leeway = Duration::from_secs(30);
-//! Ok(Verifier::new(keys, "https://login.example.org", "our-service", leeway))
+//! Ok(OutsideVerifier::new(keys, "https://login.example.org", "our-service", leeway))
 //! # }
 //! ```
 //!

@@ -55,8 +55,6 @@ pub(super) struct RawClaims<'a> {
     pub(super) nbf: Option<u64>,
     pub(super) exp: Option<u64>,
     pub(super) roles: Option<Vec<Text<'a>>>,
-    pub(super) client_id: Option<Text<'a>>,
-    pub(super) scope: Option<Text<'a>>,
 }
 
 impl<'a> RawClaims<'a> {
@@ -68,7 +66,7 @@ impl<'a> RawClaims<'a> {
 /// Largest number that every JSON implementation holds exactly (RFC 7493 §2.2).
 const MAX_NUMBER: u64 = 1 << 53;
 
-fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<u64>, A::Error> {
+pub(super) fn seconds<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Option<u64>, A::Error> {
     let number: u64 = map.next_value()?;
     if number > MAX_NUMBER {
         return Err(A::Error::custom("a time beyond 2^53"));
@@ -87,8 +85,6 @@ impl<'de> Members<'de> for RawClaims<'de> {
             "iat" => self.iat = seconds(map)?,
             "nbf" => self.nbf = seconds(map)?,
             "exp" => self.exp = seconds(map)?,
-            "client_id" => self.client_id = Some(map.next_value()?),
-            "scope" => self.scope = Some(map.next_value()?),
             "roles" => self.roles = Some(map.next_value()?),
             _ => ignore(map)?,
         }

@@ -21,14 +21,14 @@ impl<'a> Header<'a> {
         serde_json::from_slice::<Strict<Self>>(json).map(|strict| strict.0)
     }
 
-    /// Whether `typ` is `kind`, which may have lost its `application/` (RFC 7515 §4.1.9).
-    pub(super) fn is_of(&self, kind: &str) -> bool {
+    /// Whether `typ` is one of `types`, which may have lost their `application/` (RFC 7515 §4.1.9).
+    pub(super) fn is_of(&self, types: &[&str]) -> bool {
         let own = self.kind.as_deref().unwrap_or_default();
         let short = own
             .split_once('/')
             .filter(|(class, _)| class.eq_ignore_ascii_case("application"))
             .map_or(own, |(_, short)| short);
-        short.eq_ignore_ascii_case(kind)
+        types.iter().any(|kind| short.eq_ignore_ascii_case(kind))
     }
 }
 

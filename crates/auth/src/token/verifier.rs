@@ -4,10 +4,10 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use gabion_clock::UnixTime;
 
 use super::{
-    Claims, KeyResolver, OutsideClaims,
+    Claims, KeyResolver,
     claims::RawClaims,
     header::{ACCESS_TOKEN, Header},
-    strict::Text,
+    strict::{Text, Texts},
 };
 use crate::{Roles, SessionId, Username, credentials::MAX_TOKEN};
 
@@ -85,7 +85,6 @@ pub struct Verifier {
     audience: Arc<str>,
     leeway: Duration,
     longest: Option<Duration>,
-    kind: &'static str,
 }
 
 impl Verifier {
@@ -96,19 +95,8 @@ impl Verifier {
         audience: impl Into<Arc<str>>,
         leeway: Duration,
     ) -> Self {
-        let (keys, kind) = (Box::new(keys), ACCESS_TOKEN);
-        Self { keys, issuer: issuer.into(), audience: audience.into(), leeway, longest: None, kind }
-    }
-
-    /// Takes tokens whose `typ` is this one in place of `at+jwt`, for an outside issuer that has not
-    /// come to RFC 9068 yet; most of those write `JWT`.
-    ///
-    /// Such an issuer's other tokens, as those that tell a client who has logged in, may have the
-    /// same `typ`: then their audience alone tells them apart.
-    #[must_use]
-    pub fn of_type(mut self, typ: &'static str) -> Self {
-        self.kind = typ;
-        self
+        let keys = Box::new(keys);
+        Self { keys, issuer: issuer.into(), audience: audience.into(), leeway, longest: None }
     }
 
     /// Lets no token live longer than `life` after its `iat`, whatever its `exp` says.
@@ -139,30 +127,15 @@ impl Verifier {
     ///
     /// Any deviation: see [`TokenError`].
     pub fn verify(&self, token: &str, now: UnixTime) -> Result<Claims, TokenError> {
-        let payload = self.signed(token)?;
-        let mut claims = self.complete(self.read(&payload)?)?;
+        let payload = self.signed(token, &[ACCESS_TOKEN])?;
+        let raw = RawClaims::parse(&payload).map_err(|_| TokenError::Claims)?;
+        let mut claims = self.complete(raw)?;
         self.hold_to_time(&mut claims.expires_at, claims.issued_at, claims.not_before, now)?;
         Ok(claims)
     }
 
-    /// What `token` of another issuer says, if it is to be believed at `now`.
-    ///
-    /// The same checks, with the claims that RFC 9068 §2.2 requires: `iss`, `exp`, `aud`, `sub`,
-    /// `iat` and `jti`, the last two texts of any form.
-    ///
-    /// # Errors
-    ///
-    /// Any deviation: see [`TokenError`].
-    pub fn verify_outside(&self, token: &str, now: UnixTime) -> Result<OutsideClaims, TokenError> {
-        let payload = self.signed(token)?;
-        let raw = self.read(&payload)?;
-        let mut claims = OutsideClaims::complete(raw, &self.issuer, &self.audience)?;
-        self.hold_to_time(&mut claims.expires_at, claims.issued_at, claims.not_before, now)?;
-        Ok(claims)
-    }
-
-    /// The payload of a token that is signed by a key of ours.
-    fn signed(&self, token: &str) -> Result<Vec<u8>, TokenError> {
+    /// The payload of a token of one of these types that is signed by a key of the issuer.
+    pub(super) fn signed(&self, token: &str, types: &[&str]) -> Result<Vec<u8>, TokenError> {
         if token.len() > MAX_TOKEN {
             return Err(TokenError::TooLong);
         }
@@ -173,7 +146,7 @@ impl Verifier {
         let header = decode(header)?;
         let payload = decode(payload)?;
         let header = Header::parse(&header).map_err(|_| TokenError::Malformed)?;
-        if !header.is_of(self.kind) {
+        if !header.is_of(types) {
             return Err(TokenError::Type);
         }
         let key = self.keys.resolve(header.key.as_deref()).ok_or(TokenError::Key)?;
@@ -186,21 +159,24 @@ impl Verifier {
         Ok(payload)
     }
 
-    /// The claims of a payload, from our issuer and for us.
-    fn read<'a>(&self, payload: &'a [u8]) -> Result<RawClaims<'a>, TokenError> {
-        let raw = RawClaims::parse(payload).map_err(|_| TokenError::Claims)?;
-        if *raw.iss.as_ref().ok_or(TokenError::Claims)?.0 != *self.issuer {
+    /// Whether the token is of the issuer and for us.
+    pub(super) fn hold_to_names(
+        &self,
+        iss: Option<&Text<'_>>,
+        aud: Option<&Texts<'_>>,
+    ) -> Result<(), TokenError> {
+        if *iss.ok_or(TokenError::Claims)?.0 != *self.issuer {
             return Err(TokenError::Issuer);
         }
-        let audiences = &raw.aud.as_ref().ok_or(TokenError::Claims)?.0;
+        let audiences = &aud.ok_or(TokenError::Claims)?.0;
         if !audiences.iter().any(|audience| *audience.0 == *self.audience) {
             return Err(TokenError::Audience);
         }
-        Ok(raw)
+        Ok(())
     }
 
     /// Shortens a life that is too long, and asks whether it goes on at `now`.
-    fn hold_to_time(
+    pub(super) fn hold_to_time(
         &self,
         expires_at: &mut UnixTime,
         issued_at: UnixTime,
@@ -222,7 +198,13 @@ impl Verifier {
         Ok(())
     }
 
+    /// Whom it takes tokens of, and for whom.
+    pub(super) fn names(&self) -> (Arc<str>, Arc<str>) {
+        (Arc::clone(&self.issuer), Arc::clone(&self.audience))
+    }
+
     fn complete(&self, raw: RawClaims<'_>) -> Result<Claims, TokenError> {
+        self.hold_to_names(raw.iss.as_ref(), raw.aud.as_ref())?;
         let required =
             |text: Option<Text<'_>>| text.ok_or(TokenError::Claims).map(|text| text.0.into_owned());
         let sub = required(raw.sub)?;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::OutsideClaims;
+use crate::{OutsideClaims, OutsideVerifier};
 
 /// As an issuer writes it that has other names than ours.
 fn outside() -> Value {
@@ -10,8 +10,12 @@ fn outside() -> Value {
     })
 }
 
+fn outside_verifier() -> OutsideVerifier {
+    OutsideVerifier::new(Only(key()), "gabion", "gabion", Duration::from_secs(30))
+}
+
 fn verify_outside(token: &str) -> Result<OutsideClaims, TokenError> {
-    verifier().verify_outside(token, NOW)
+    outside_verifier().verify(token, NOW)
 }
 
 fn with(changes: Value) -> Result<OutsideClaims, TokenError> {
@@ -59,16 +63,33 @@ fn issuer_audience_and_time_are_held_to_as_in_ours() {
     assert_eq!(with(json!({"exp": NOW_SECS, "iat": NOW_SECS})), Err(TokenError::Claims));
 }
 
+#[test]
+fn claims_that_are_ours_alone_have_whatever_type_their_issuer_likes() {
+    assert!(with(json!({"roles": "reader", "sid": 7})).is_ok());
+}
+
+#[test]
+fn no_token_lives_longer_than_it_is_let() {
+    let token = signed(&header().to_string(), &outside().to_string());
+    let verifier = outside_verifier().longest(Duration::from_secs(60));
+    let claims = verifier.verify(&token, NOW).unwrap();
+    assert_eq!(claims.expires_at, NOW + Duration::from_secs(60));
+    let later = NOW + Duration::from_secs(90);
+    assert_eq!(verifier.verify(&token, later), Err(TokenError::Expired));
+}
+
 // 8725bis s3.11
 #[test]
-fn one_type_is_taken_and_no_other() {
+fn one_type_is_taken_and_a_plain_one_where_it_is_asked_for() {
     let token = |typ: &str| signed(&merged(header(), json!({"typ": typ})), &outside().to_string());
     assert_eq!(verify_outside(&token("JWT")), Err(TokenError::Type));
-    let plain = verifier().of_type("JWT");
-    for typ in ["JWT", "jwt", "application/jwt"] {
-        assert!(plain.verify_outside(&token(typ), NOW).is_ok(), "{typ}");
+    let plain = outside_verifier().or_plain();
+    for typ in ["at+jwt", "JWT", "jwt", "application/jwt"] {
+        assert!(plain.verify(&token(typ), NOW).is_ok(), "{typ}");
     }
-    for typ in ["at+jwt", "JWE", "text/jwt", "application/", ""] {
-        assert_eq!(plain.verify_outside(&token(typ), NOW), Err(TokenError::Type), "{typ}");
+    for typ in ["JWE", "text/jwt", "application/", ""] {
+        assert_eq!(plain.verify(&token(typ), NOW), Err(TokenError::Type), "{typ}");
     }
+    let without = signed(&without(header(), "typ"), &outside().to_string());
+    assert_eq!(plain.verify(&without, NOW), Err(TokenError::Type));
 }
