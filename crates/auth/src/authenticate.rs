@@ -288,7 +288,8 @@ impl<A: Accounts, S: SessionStore + ApiKeyStore> Authenticator for TokenAuthenti
             Err(AuthError::Token(TokenError::Expired)) => Outcome::Expired,
             Err(AuthError::Ended) => Outcome::Ended,
             Err(AuthError::Disabled) => Outcome::Disabled,
-            Err(AuthError::Store(_) | AuthError::Busy) => Outcome::Failed,
+            Err(AuthError::Busy) => Outcome::Overloaded,
+            Err(AuthError::Store(_)) => Outcome::Failed,
             Err(_) => Outcome::Invalid,
         });
         decision

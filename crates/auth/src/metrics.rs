@@ -50,7 +50,9 @@ outcomes! {
     Ended = "ended",
     /// A token's account is disabled or gone.
     Disabled = "disabled",
-    /// The store failed to answer.
+    /// A token found too many others waiting to be verified.
+    Overloaded = "overloaded",
+    /// The store failed to answer, or what it holds cannot be used.
     Failed = "failed",
     /// A login succeeded.
     Login = "login",

@@ -36,6 +36,8 @@ use crate::{
 /// How far the machine's clock may have been ahead when it was asked what can be forgotten.
 const CLOCK_ERROR: Duration = Duration::from_secs(86_400);
 
+const MONTH: Duration = Duration::from_secs(31 * 86_400);
+
 /// A store of all that an [`Identity`] keeps.
 pub trait IdentityStore:
     UserStore + SessionStore + RevocationStore + ApiKeyStore + FailureStore
@@ -161,6 +163,8 @@ impl<S: IdentityStore> Identity<S> {
     ///
     /// When the store fails; then no request may be let through.
     pub async fn restore(&self) -> Result<(), StoreError> {
+        // What is revoked or forgiven while the store tells of it must not come back.
+        let _one = self.0.changes.lock().await;
         let ended = self.0.store.ended_since(self.0.horizon()).await?;
         for (session, at) in ended {
             self.0.revocations.end(session, at + self.0.token_life());
@@ -179,15 +183,16 @@ impl<S: IdentityStore> Identity<S> {
     pub async fn prune(&self) -> Result<u64, StoreError> {
         let (now, horizon) = (self.0.clock.unix(), self.0.horizon());
         self.0.revocations.prune(now);
-        let uses = self.0.api_keys.unwritten();
-        if !uses.is_empty() {
-            self.0.store.note_api_key_uses(&uses).await?;
-            self.0.api_keys.written(&uses);
-        }
         self.0.api_keys.prune(now);
-        self.0.store.prune_api_keys(horizon).await?;
-        self.0.prune_failures().await?;
-        self.0.store.prune(horizon).await
+        // One that fails keeps no other from its turn.
+        let steps = [
+            self.0.write_uses().await,
+            self.0.store.prune_api_keys(horizon).await.map(drop),
+            self.0.prune_failures().await,
+        ];
+        let pruned = self.0.store.prune(self.0.forgettable()).await?;
+        steps.into_iter().collect::<Result<(), _>>()?;
+        Ok(pruned)
     }
 
     /// What checks the tokens that this service issues. Each has a cache of its own: make one and
@@ -250,9 +255,28 @@ impl<S: IdentityStore> Inner<S> {
     /// What ended before this time concerns no token any more, also where the clock was wrong by
     /// some hours and has been put right since.
     fn horizon(&self) -> UnixTime {
-        let life = self.token_life() + CLOCK_ERROR;
-        let life = u64::try_from(life.as_millis()).unwrap_or(u64::MAX);
-        UnixTime::from_millis(self.clock.unix().as_millis().saturating_sub(life))
+        self.before(self.token_life() + CLOCK_ERROR)
+    }
+
+    /// What ended before this time can be forgotten for good. Tokens of a month are as long as they
+    /// get; whoever makes them short and long again finds what ended meanwhile.
+    fn forgettable(&self) -> UnixTime {
+        self.before(self.token_life().max(MONTH) + CLOCK_ERROR)
+    }
+
+    fn before(&self, span: Duration) -> UnixTime {
+        let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        UnixTime::from_millis(self.clock.unix().as_millis().saturating_sub(span))
+    }
+
+    /// Writes down when API keys were used.
+    async fn write_uses(&self) -> Result<(), StoreError> {
+        let uses = self.api_keys.unwritten();
+        if !uses.is_empty() {
+            self.store.note_api_key_uses(&uses).await?;
+            self.api_keys.written(&uses);
+        }
+        Ok(())
     }
 
     /// Ends every session of an account but `keep`, in the store and then here.

@@ -46,19 +46,19 @@ impl<S: IdentityStore> Identity<S> {
         current: &str,
         new: &str,
     ) -> Result<(), ChangePasswordError> {
-        let (inner, name) = (&self.0, &principal.username);
         let changed = self.replace_password(principal, current, new).await;
-        let (counted, told) = match &changed {
-            Ok(()) => (Some(Outcome::PasswordChanged), "success"),
+        let told = match &changed {
+            // Told where it was carried through.
+            Ok(()) => return changed,
             Err(ChangePasswordError::Current(LoginError::TooManyAttempts(_))) => {
-                (None, "too-many-attempts")
+                "too-many-attempts"
             }
-            Err(ChangePasswordError::Current(_)) => (None, "invalid-credentials"),
-            Err(ChangePasswordError::Invalid(_)) => (None, "invalid"),
-            Err(_) => (None, "failed"),
+            Err(ChangePasswordError::Current(_)) => "invalid-credentials",
+            Err(ChangePasswordError::Invalid(_)) => "invalid",
+            Err(_) => "failed",
         };
-        let event = inner.event("password.change", told, name);
-        inner.note(counted, AuditEvent { session: Some(principal.session), ..event });
+        let event = self.0.event("password.change", told, &principal.username);
+        self.0.note(None, AuditEvent { session: Some(principal.session), ..event });
         changed
     }
 
@@ -83,6 +83,9 @@ impl<S: IdentityStore> Identity<S> {
             let name = &account.username;
             let update = inner.store.update(name, change);
             inner.apply(name, Sessions::EndAllBut(session), update).await?;
+            let event = inner.event("password.change", "success", name);
+            let event = AuditEvent { session: Some(session), ..event };
+            inner.note(Some(Outcome::PasswordChanged), event);
             Ok(())
         })
         .await
@@ -142,13 +145,18 @@ impl<S: IdentityStore> Identity<S> {
             enabled: true,
             created_at: inner.clock.unix(),
         };
-        inner.store.insert(&account).await?;
-        if let Some(watch) = inner.watch.get() {
-            watch.changed(username);
-        }
-        let event = inner.event("user.create", "success", username);
-        inner.note(None, AuditEvent { actor: Some(actor.to_owned()), ..event });
-        Ok(account)
+        let (inner, actor) = (Arc::clone(inner), actor.to_owned());
+        carry_through(async move {
+            let _one = inner.changes.lock().await;
+            inner.store.insert(&account).await?;
+            if let Some(watch) = inner.watch.get() {
+                watch.changed(&account.username);
+            }
+            let event = inner.event("user.create", "success", &account.username);
+            inner.note(None, AuditEvent { actor: Some(actor), ..event });
+            Ok(account)
+        })
+        .await
     }
 
     /// Changes an account and returns what it is now. Disabling it and a new password end every
@@ -203,7 +211,8 @@ impl<S: IdentityStore> Identity<S> {
             let event = inner.event("user.update", "success", &name);
             inner.note(None, AuditEvent { actor: Some(actor), ..event });
             if new_password || enabled == Some(true) {
-                inner.forgive(name.as_str()).await?;
+                // The change itself is done; what the store has not taken yet is written later.
+                let _ = inner.forgive(name.as_str()).await;
             }
             updated.ok_or(UpdateUserError::Unknown)
         })

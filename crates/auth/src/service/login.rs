@@ -1,10 +1,10 @@
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use gabion_clock::Clock;
 use gabion_errors::{Problem, ToProblem, types};
 use http::header::WWW_AUTHENTICATE;
 
-use super::{Identity, IdentityStore, Inner};
+use super::{Identity, IdentityStore, Inner, carry_through};
 use crate::{
     Account, AccountChange, AuditEvent, FailureScope, Roles, Session, SessionId, StoreError,
     TooManyAttempts, Username,
@@ -125,36 +125,30 @@ impl<S: IdentityStore> Identity<S> {
     ) -> Result<Tokens, LoginError> {
         let inner = &self.0;
         let name = Username::parse(username).ok();
-        let login = inner.login(name.as_ref(), username, password, address).await;
-        let (outcome, told) = match &login {
-            Ok(_) => (Outcome::Login, "success"),
-            Err(error) => error.outcome(),
-        };
-        let event = AuditEvent {
-            at: inner.clock.unix(),
-            action: "login",
-            outcome: told,
-            // What is no name may be a password in the wrong field.
-            subject: name.map(|name| name.to_string()),
-            actor: None,
-            session: login.as_ref().ok().map(|(session, _)| *session),
-            address: Some(head(address)),
-        };
-        inner.note(Some(outcome), event);
-        login.map(|(_, tokens)| tokens)
+        let throttled = name.as_ref().map_or(username, Username::as_str);
+        match inner.prove_from(address, name.as_ref(), throttled, password).await {
+            Ok((account, password)) => {
+                let begun = Inner::begin(Arc::clone(inner), account, password, head(address));
+                carry_through(begun).await
+            }
+            Err(refused) => {
+                // What is no name may be a password in the wrong field.
+                let name = name.map(|name| name.to_string());
+                inner.note_login(refused.outcome(), name, None, address);
+                Err(refused)
+            }
+        }
     }
 }
 
 impl<S: IdentityStore> Inner<S> {
-    async fn login(
-        &self,
-        name: Option<&Username>,
-        typed: &str,
-        password: &str,
-        address: &str,
-    ) -> Result<(SessionId, Tokens), LoginError> {
-        let throttled = name.map_or(typed, Username::as_str);
-        let (account, password) = self.prove_from(address, name, throttled, password).await?;
+    /// Begins a session of an account whose password was proved.
+    async fn begin(
+        self: Arc<Self>,
+        account: Account,
+        password: NormalPassword,
+        address: String,
+    ) -> Result<Tokens, LoginError> {
         let now = self.clock.unix();
         let session = Session {
             id: SessionId::random(),
@@ -163,11 +157,33 @@ impl<S: IdentityStore> Inner<S> {
             created_at: now,
             refreshed_at: now,
             expires_at: self.session_life().expires_at(now, now),
-            address: head(address),
+            address,
         };
-        self.store.create(&session).await?;
+        let begun = self.begin_session(&session, &account, &password).await;
+        let name = Some(account.username.to_string());
+        match begun {
+            Ok(()) => {
+                let outcome = (Outcome::Login, "success");
+                self.note_login(outcome, name, Some(session.id), &session.address);
+                Ok(self.tokens(&session, &account.roles))
+            }
+            Err(refused) => {
+                self.note_login(refused.outcome(), name, None, &session.address);
+                Err(refused)
+            }
+        }
+    }
+
+    async fn begin_session(
+        &self,
+        session: &Session,
+        account: &Account,
+        password: &NormalPassword,
+    ) -> Result<(), LoginError> {
+        let now = session.created_at;
+        self.store.create(session).await?;
         // A change of the password or of the account that came meanwhile has not seen this session.
-        if !self.still_proves(&account, &password).await? {
+        if !self.still_proves(account, password).await? {
             self.store.end(session.id, now).await?;
             return Err(LoginError::InvalidCredentials);
         }
@@ -176,7 +192,26 @@ impl<S: IdentityStore> Inner<S> {
             self.store.end(old.id, now).await?;
             self.revocations.end(old.id, now + self.token_life());
         }
-        Ok((session.id, self.tokens(&session, &account.roles)))
+        Ok(())
+    }
+
+    fn note_login(
+        &self,
+        (outcome, told): (Outcome, &'static str),
+        subject: Option<String>,
+        session: Option<SessionId>,
+        address: &str,
+    ) {
+        let event = AuditEvent {
+            at: self.clock.unix(),
+            action: "login",
+            outcome: told,
+            subject,
+            actor: None,
+            session,
+            address: Some(head(address)),
+        };
+        self.note(Some(outcome), event);
     }
 
     /// The account of that name, if `password` is its own and it is enabled.
@@ -279,7 +314,7 @@ impl<S: IdentityStore> Inner<S> {
 }
 
 /// As much of an address as is kept.
-fn head(address: &str) -> String {
+pub(super) fn head(address: &str) -> String {
     let end = address.floor_char_boundary(MAX_ADDRESS);
     address[..end].to_owned()
 }

@@ -4,9 +4,9 @@ use gabion_clock::Clock;
 use gabion_errors::{Problem, ToProblem, types};
 use http::header::WWW_AUTHENTICATE;
 
-use super::{Identity, IdentityStore, Inner, Tokens, carry_through};
+use super::{Identity, IdentityStore, Inner, Tokens, carry_through, login::head};
 use crate::{
-    AuditEvent, Rotation, Session, SessionId, StoreError, authenticate::CHALLENGE,
+    AuditEvent, Rotation, SessionId, StoreError, Username, authenticate::CHALLENGE,
     metrics::Outcome, refresh::InvalidRefreshToken,
 };
 
@@ -59,34 +59,24 @@ impl RefreshError {
 
 impl<S: IdentityStore> Identity<S> {
     /// Spends a refresh token for the next pair. A token that was spent before ends its session.
+    /// `address` is the client's, for the record.
     ///
     /// # Errors
     ///
     /// See [`RefreshError`].
-    pub async fn refresh(&self, token: &str) -> Result<Tokens, RefreshError> {
+    pub async fn refresh(&self, token: &str, address: &str) -> Result<Tokens, RefreshError> {
         let inner = &self.0;
-        let read = inner.refresh.read(token);
-        let refreshed = match read {
+        match inner.refresh.read(token) {
             Ok((id, generation)) => {
-                carry_through(Inner::refresh(Arc::clone(inner), id, generation)).await
+                let address = head(address);
+                carry_through(Inner::refresh(Arc::clone(inner), id, generation, address)).await
             }
-            Err(invalid) => Err(invalid.into()),
-        };
-        let (outcome, told) = match &refreshed {
-            Ok(_) => (Outcome::Refresh, "success"),
-            Err(error) => error.outcome(),
-        };
-        let event = AuditEvent {
-            at: inner.clock.unix(),
-            action: "refresh",
-            outcome: told,
-            actor: None,
-            subject: refreshed.as_ref().ok().map(|(session, _)| session.username.to_string()),
-            session: read.ok().map(|(id, _)| id),
-            address: None,
-        };
-        inner.note(Some(outcome), event);
-        refreshed.map(|(_, tokens)| tokens)
+            Err(invalid) => {
+                let refused = RefreshError::from(invalid);
+                inner.note_refresh(refused.outcome(), None, None, head(address));
+                Err(refused)
+            }
+        }
     }
 }
 
@@ -95,23 +85,61 @@ impl<S: IdentityStore> Inner<S> {
         self: Arc<Self>,
         id: SessionId,
         generation: u32,
-    ) -> Result<(Session, Tokens), RefreshError> {
+        address: String,
+    ) -> Result<Tokens, RefreshError> {
+        let mut owner = None;
+        let refreshed = self.rotate(id, generation, &mut owner).await;
+        let outcome = match &refreshed {
+            Ok(_) => (Outcome::Refresh, "success"),
+            Err(refused) => refused.outcome(),
+        };
+        self.note_refresh(outcome, owner, Some(id), address);
+        refreshed
+    }
+
+    /// The next pair of tokens; `owner` is whose session it is, also where it is refused.
+    async fn rotate(
+        &self,
+        id: SessionId,
+        generation: u32,
+        owner: &mut Option<Username>,
+    ) -> Result<Tokens, RefreshError> {
         let now = self.clock.unix();
         let session = match self.store.rotate(id, generation, self.session_life(), now).await? {
             Rotation::Rotate(session) => session,
             Rotation::Reuse(session) => {
                 self.revocations.end(session.id, now + self.token_life());
+                *owner = Some(session.username);
                 return Err(RefreshError::Reused);
             }
             Rotation::Gone => return Err(RefreshError::Gone),
         };
+        *owner = Some(session.username.clone());
         let account = self.store.find(&session.username).await?;
         let Some(account) = account.filter(|account| account.enabled) else {
             self.store.end(id, now).await?;
             self.revocations.end(id, now + self.token_life());
             return Err(RefreshError::Disabled);
         };
-        let tokens = self.tokens(&session, &account.roles);
-        Ok((session, tokens))
+        Ok(self.tokens(&session, &account.roles))
+    }
+
+    fn note_refresh(
+        &self,
+        (outcome, told): (Outcome, &'static str),
+        subject: Option<Username>,
+        session: Option<SessionId>,
+        address: String,
+    ) {
+        let event = AuditEvent {
+            at: self.clock.unix(),
+            action: "refresh",
+            outcome: told,
+            actor: None,
+            subject: subject.map(|name| name.to_string()),
+            session,
+            address: Some(address).filter(|address| !address.is_empty()),
+        };
+        self.note(Some(outcome), event);
     }
 }

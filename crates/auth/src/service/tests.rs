@@ -1,5 +1,11 @@
 mod api_keys;
 
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+
 use gabion_clock::ManualClock;
 use gabion_config::ByteSize;
 use gabion_errors::ToProblem;
@@ -77,7 +83,7 @@ impl World {
 
     async fn refused(&self, tokens: &Tokens) -> bool {
         self.ask(tokens).await.is_err()
-            && self.identity.refresh(&tokens.refresh_token).await.is_err()
+            && self.identity.refresh(&tokens.refresh_token, "192.0.2.1").await.is_err()
     }
 }
 
@@ -179,12 +185,12 @@ async fn a_refresh_prolongs_the_session_and_spends_its_token() {
     let world = world().await;
     let first = world.login().await;
     world.clock.advance(Duration::from_secs(86_400 * 29));
-    let second = world.identity.refresh(&first.refresh_token).await.unwrap();
+    let second = world.identity.refresh(&first.refresh_token, "192.0.2.1").await.unwrap();
     world.clock.advance(Duration::from_secs(86_400 * 29));
-    let third = world.identity.refresh(&second.refresh_token).await.unwrap();
+    let third = world.identity.refresh(&second.refresh_token, "192.0.2.1").await.unwrap();
     assert!(world.ask(&third).await.is_ok());
     world.clock.advance(Duration::from_secs(86_400 * 31));
-    let error = world.identity.refresh(&third.refresh_token).await.unwrap_err();
+    let error = world.identity.refresh(&third.refresh_token, "192.0.2.1").await.unwrap_err();
     assert_eq!(code(&error), (401, "unauthenticated"));
 }
 
@@ -193,8 +199,8 @@ async fn a_refresh_prolongs_the_session_and_spends_its_token() {
 async fn a_reused_refresh_token_ends_the_session_everywhere() {
     let world = world().await;
     let first = world.login().await;
-    let second = world.identity.refresh(&first.refresh_token).await.unwrap();
-    let error = world.identity.refresh(&first.refresh_token).await.unwrap_err();
+    let second = world.identity.refresh(&first.refresh_token, "192.0.2.1").await.unwrap();
+    let error = world.identity.refresh(&first.refresh_token, "192.0.2.1").await.unwrap_err();
     assert_eq!(code(&error), (401, "unauthenticated"));
     assert!(matches!(error, RefreshError::Reused));
     assert!(world.refused(&first).await && world.refused(&second).await);
@@ -204,7 +210,7 @@ async fn a_reused_refresh_token_ends_the_session_everywhere() {
 async fn the_two_kinds_of_token_do_not_stand_for_each_other() {
     let world = world().await;
     let tokens = world.login().await;
-    let error = world.identity.refresh(&tokens.access_token).await.unwrap_err();
+    let error = world.identity.refresh(&tokens.access_token, "192.0.2.1").await.unwrap_err();
     assert!(matches!(error, RefreshError::Invalid(_)));
     let credentials = Credentials::Bearer(&tokens.refresh_token);
     let answer = world.authenticator.authenticate(credentials, world.clock.unix()).await;
@@ -373,8 +379,10 @@ async fn what_no_token_can_ask_for_is_forgotten() {
     world.clock.advance(Duration::from_secs(31));
     assert_eq!(world.identity.prune().await.unwrap(), 0);
     assert!(world.identity.revocations().is_empty());
-    // The store remembers for another day.
-    world.clock.advance(CLOCK_ERROR);
+    // The store remembers for longer.
+    world.clock.advance(MONTH + CLOCK_ERROR - Duration::from_secs(3631));
+    assert_eq!(world.identity.prune().await.unwrap(), 0);
+    world.clock.advance(Duration::from_secs(60));
     assert_eq!(world.identity.prune().await.unwrap(), 1);
 }
 
@@ -403,7 +411,7 @@ async fn what_happens_is_recorded_without_secrets() {
     let tokens = world.login().await;
     let _ = world.identity.login("ann", BETTER, "192.0.2.9").await;
     let _ = world.identity.login(BETTER, "ann", "192.0.2.9").await;
-    let _ = world.identity.refresh(&tokens.refresh_token).await;
+    let _ = world.identity.refresh(&tokens.refresh_token, "192.0.2.1").await;
     let records = world.records.0.lock();
     let told: Vec<_> = records.iter().map(|event| (event.action, event.outcome)).collect();
     assert_eq!(
@@ -537,4 +545,40 @@ async fn no_word_of_what_was_typed_is_stored() {
     assert_eq!(stored.len(), 2);
     let shown = format!("{stored:?}");
     assert!(!shown.contains("velvet") && !shown.contains("192.0.2.1"), "{shown}");
+}
+
+/// As for a client that hangs up at once.
+async fn begin_and_leave(request: impl Future) {
+    let mut request = pin!(request);
+    poll_fn(|cx| {
+        let _ = request.as_mut().poll(cx);
+        Poll::Ready(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_begun_is_done_and_told_also_when_the_client_is_gone() {
+    let world = world().await;
+    let tokens = world.login().await;
+    world.identity.refresh(&tokens.refresh_token, "192.0.2.1").await.unwrap();
+    begin_and_leave(world.identity.refresh(&tokens.refresh_token, "192.0.2.7")).await;
+    while world.ask(&tokens).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    let reused = world.records.0.lock().last().cloned().unwrap();
+    assert_eq!((reused.action, reused.outcome), ("refresh", "reused"));
+    assert_eq!(reused.subject.as_deref(), Some("ann"), "whose session was stolen");
+    assert_eq!(reused.address.as_deref(), Some("192.0.2.7"), "by whom");
+}
+
+#[tokio::test]
+async fn nothing_is_revoked_between_what_the_store_tells_and_what_memory_learns() {
+    let world = world().await;
+    let change = world.identity.0.changes.lock().await;
+    let mut restore = pin!(world.identity.restore());
+    let poll = poll_fn(|cx| Poll::Ready(restore.as_mut().poll(cx).is_pending()));
+    assert!(poll.await, "it waits for the change under way");
+    drop(change);
+    restore.await.unwrap();
 }
