@@ -1,6 +1,7 @@
 //! The parts of a running server, as its handlers see them.
 
 use std::{
+    future::Future,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -156,6 +157,23 @@ impl App {
     pub(crate) async fn back_up(&self, actor: &Actor) -> Result<Backup, Rejection> {
         let made = self.backups.create().await;
         self.note("backup.create", actor, made, |rejection| rejection.problem().code())
+    }
+
+    /// Runs an administrative act to its end and its record, also when whoever asked for it is gone.
+    ///
+    /// # Errors
+    ///
+    /// When it panics, or the process is at its end.
+    pub(crate) async fn carry_through<O, F>(
+        &self,
+        act: impl FnOnce(Arc<Self>) -> F,
+    ) -> Result<O, Rejection>
+    where
+        O: Send + 'static,
+        F: Future<Output = O> + Send + 'static,
+    {
+        let app = self.own.upgrade().ok_or_else(|| Rejection::internal("the process ends"))?;
+        tokio::spawn(act(app)).await.map_err(Rejection::internal)
     }
 
     /// Keeps a record of an administrative act, also of one that failed.

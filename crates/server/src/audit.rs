@@ -20,6 +20,9 @@ const WAITING: usize = 10_000;
 const BATCH: usize = 500;
 /// How long the database keeps an event.
 const KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// How long the writer waits before it tries again.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_secs(1), Duration::from_secs(4)];
 /// How often it forgets those that are older.
 const PRUNE: Duration = Duration::from_secs(3600);
 
@@ -102,7 +105,7 @@ impl AuditTrail {
                 return;
             }
             let records: Vec<AuditRecord> = events.into_iter().map(record).collect();
-            if let Err(error) = sql.append_audit(&records).await {
+            if let Err(error) = append(sql, &records).await {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 error!(target: "gabion::audit", cause, lost = records.len(), "audit not written");
             }
@@ -127,6 +130,18 @@ impl AuditSink for AuditTrail {
             self.note(event);
         }
     }
+}
+
+/// Writes, and tries again for some seconds where a disk is full or the database busy; meanwhile the
+/// queue holds what comes.
+async fn append(sql: &Sql, records: &[AuditRecord]) -> Result<(), StoreError> {
+    for pause in PAUSES {
+        match sql.append_audit(records).await {
+            Ok(()) => return Ok(()),
+            Err(_) => tokio::time::sleep(pause).await,
+        }
+    }
+    sql.append_audit(records).await
 }
 
 /// Whether causing an event of this outcome costs next to nothing.

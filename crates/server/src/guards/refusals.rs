@@ -13,12 +13,14 @@ use crate::audit::{AuditTrail, Pace};
 pub(crate) struct RefusalsAudited<G> {
     guards: G,
     audit: AuditTrail,
-    pace: Pace,
+    /// Of each outcome its own: whoever sends bad tokens hides nobody who is known.
+    unauthenticated: Pace,
+    forbidden: Pace,
 }
 
 impl<G> RefusalsAudited<G> {
     pub(crate) fn new(guards: G, audit: AuditTrail) -> Self {
-        Self { guards, audit, pace: Pace::default() }
+        Self { guards, audit, unauthenticated: Pace::default(), forbidden: Pace::default() }
     }
 
     fn note(&self, exchange: &Exchange, rejection: &Rejection) {
@@ -35,11 +37,14 @@ impl<G> RefusalsAudited<G> {
         if let Some(cause) = rejection.cause() {
             detail = format!("{detail}: {cause}");
         }
-        if let Some(event) = self.pace.limit(event.detail(detail)) {
+        let pace = if outcome == FORBIDDEN { &self.forbidden } else { &self.unauthenticated };
+        if let Some(event) = pace.limit(event.detail(detail)) {
             self.audit.note(event);
         }
     }
 }
+
+const FORBIDDEN: &str = "forbidden";
 
 /// What became of a caller who was turned away.
 fn outcome(exchange: &Exchange, rejection: &Rejection) -> Option<&'static str> {
@@ -51,7 +56,7 @@ fn outcome(exchange: &Exchange, rejection: &Rejection) -> Option<&'static str> {
         .is_some_and(|cause| matches!(cause, AuthError::Missing));
     match status {
         StatusCode::UNAUTHORIZED if tried && !missing => Some("unauthenticated"),
-        StatusCode::FORBIDDEN => Some("forbidden"),
+        StatusCode::FORBIDDEN => Some(FORBIDDEN),
         _ => None,
     }
 }

@@ -228,9 +228,10 @@ async fn login(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     json(StatusCode::OK, &TokenResponse::from(tokens))
 }
 
-async fn refresh(app: &App, _exchange: &mut Exchange, input: Input) -> Reply {
+async fn refresh(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let RefreshRequest { refresh_token } = input.parse()?;
-    let tokens = app.identity.refresh(&refresh_token).await?;
+    let address = exchange.client.ip().to_string();
+    let tokens = app.identity.refresh(&refresh_token, &address).await?;
     json(StatusCode::OK, &TokenResponse::from(tokens))
 }
 

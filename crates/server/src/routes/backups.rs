@@ -92,7 +92,8 @@ async fn list(app: &App, _exchange: &mut Exchange, _input: Input) -> Reply {
 }
 
 async fn create(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
-    let made = app.back_up(&Actor::of(exchange)?).await?;
+    let actor = Actor::of(exchange)?;
+    let made = app.carry_through(|app| async move { app.back_up(&actor).await }).await??;
     json(StatusCode::CREATED, &BackupItem::from(&made))
 }
 

@@ -132,7 +132,8 @@ async fn reload(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
         return Err(Problem::new(&types::NOT_IMPLEMENTED).detail(detail).into());
     }
     let actor = Actor::of(exchange)?;
-    json(StatusCode::OK, &AcceptedItem::from(app.reload(&actor).await?))
+    let taken = app.carry_through(|app| async move { app.reload(&actor).await }).await??;
+    json(StatusCode::OK, &AcceptedItem::from(taken))
 }
 
 fn confirm(_app: &App, _exchange: &mut Exchange) -> Reply {
@@ -142,5 +143,6 @@ fn confirm(_app: &App, _exchange: &mut Exchange) -> Reply {
 async fn rollback(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let RollbackRequest { version } = input.parse()?;
     let actor = Actor::of(exchange)?;
-    json(StatusCode::OK, &AcceptedItem::from(app.rollback(version, &actor).await?))
+    let taken = app.carry_through(move |app| async move { app.rollback(version, &actor).await });
+    json(StatusCode::OK, &AcceptedItem::from(taken.await??))
 }

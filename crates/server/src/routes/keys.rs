@@ -87,12 +87,14 @@ fn list(app: &App, _exchange: &mut Exchange) -> Reply {
 }
 
 async fn rotate(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
-    let signs = app.rotate_keys(&Actor::of(exchange)?).await?;
+    let actor = Actor::of(exchange)?;
+    let signs = app.carry_through(|app| async move { app.rotate_keys(&actor).await }).await??;
     json(StatusCode::CREATED, &KeyItem::from(&signs))
 }
 
 async fn retire(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
     let actor = Actor::of(exchange)?;
-    app.retire_key(exchange.param("kid").unwrap_or_default(), &actor).await?;
+    let kid = exchange.param("kid").unwrap_or_default().to_owned();
+    app.carry_through(|app| async move { app.retire_key(&kid, &actor).await }).await??;
     no_content()
 }
