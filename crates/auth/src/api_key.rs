@@ -15,7 +15,7 @@ use gabion_clock::UnixTime;
 use parking_lot::RwLock;
 use zeroize::Zeroizing;
 
-use crate::{Principal, Roles, SessionId, Username};
+use crate::{Principal, Roles, SessionId, Username, Via};
 
 /// The name of an API key: 128 random bits, shown as 32 hexadecimal digits. It is no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,7 +146,7 @@ impl From<&ApiKey> for Principal {
             username: key.username.clone(),
             session: key.id.as_session(),
             roles: Roles::default(),
-            scopes: Some(key.scopes.clone()),
+            via: Via::ApiKey { scopes: key.scopes.clone() },
             issued_at: key.created_at,
             not_before: key.created_at,
             expires_at: key.expires_at,

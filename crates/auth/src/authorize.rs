@@ -81,7 +81,7 @@ mod tests {
     use gabion_clock::UnixTime;
 
     use super::*;
-    use crate::{Roles, SessionId, Username};
+    use crate::{Roles, SessionId, Username, Via};
 
     fn ask(roles: Option<&[&str]>, needs: Access) -> Result<(), u16> {
         ask_with(roles, None, needs, Scope::Any)
@@ -97,7 +97,7 @@ mod tests {
             username: Username::parse("ann").unwrap(),
             session: SessionId::from_bits(1),
             roles: Roles::new(roles),
-            scopes: scopes.map(Roles::new),
+            via: scopes.map_or(Via::Login, |scopes| Via::ApiKey { scopes: Roles::new(scopes) }),
             issued_at: UnixTime::default(),
             not_before: UnixTime::default(),
             expires_at: UnixTime::default(),

@@ -116,7 +116,7 @@ pub use self::{
         Blocklist, BlocklistError, HashError, HashPool, HashPoolError, InvalidPolicy,
         NormalPassword, PasswordPolicy, PasswordTooLong, PolicyError, PolicyFault, Verdict,
     },
-    principal::Principal,
+    principal::{Principal, Via},
     refresh::{InvalidRefreshToken, RefreshTokens},
     revocation::Revocations,
     service::{

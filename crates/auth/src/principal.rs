@@ -11,8 +11,8 @@ pub struct Principal {
     pub session: SessionId,
     /// What the account may do now, whatever the token says.
     pub roles: Roles,
-    /// What an API key may be used for; `None` for whoever logged in.
-    pub scopes: Option<Roles>,
+    /// How it has shown who it is.
+    pub via: Via,
     /// When the token was issued.
     pub issued_at: UnixTime,
     /// When the token begins to be good; not before it was issued.
@@ -21,20 +21,32 @@ pub struct Principal {
     pub expires_at: UnixTime,
 }
 
+/// How somebody has shown who it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Via {
+    /// By an access token of a session that a login began: nothing holds it back but its roles.
+    Login,
+    /// By an API key.
+    ApiKey {
+        /// What the key may be used for.
+        scopes: Roles,
+    },
+}
+
 impl Principal {
     /// Whether it is a machine with an API key, not somebody who logged in.
     #[must_use]
     pub const fn is_api_key(&self) -> bool {
-        self.scopes.is_some()
+        matches!(self.via, Via::ApiKey { .. })
     }
 
     /// Whether `scope` lets it in; who logged in is never held back.
     #[must_use]
     pub fn has(&self, scope: Scope) -> bool {
-        match (&self.scopes, scope) {
-            (None, _) | (Some(_), Scope::Any) => true,
-            (Some(scopes), Scope::Named(name)) => scopes.contains(name),
-            (Some(_), Scope::Login) => false,
+        match (&self.via, scope) {
+            (Via::Login, _) | (Via::ApiKey { .. }, Scope::Any) => true,
+            (Via::ApiKey { scopes }, Scope::Named(name)) => scopes.contains(name),
+            (Via::ApiKey { .. }, Scope::Login) => false,
         }
     }
 }
@@ -56,7 +68,7 @@ impl From<Claims> for Principal {
             username: claims.subject,
             session: claims.session,
             roles: claims.roles,
-            scopes: None,
+            via: Via::Login,
             issued_at: claims.issued_at,
             expires_at: claims.expires_at,
         }

@@ -4,7 +4,7 @@ mod refusals;
 
 use std::sync::Arc;
 
-use gabion_auth::{Principal, Roles, SessionId, Username};
+use gabion_auth::{Principal, Roles, SessionId, Username, Via};
 use gabion_clock::UnixTime;
 use gabion_errors::{Problem, Rejection, types};
 use gabion_lifecycle::Readiness;
@@ -66,7 +66,7 @@ impl LocalGuard {
             username,
             session: SessionId::from_bits(0),
             roles: Roles::new(["admin"]),
-            scopes: None,
+            via: Via::Login,
             issued_at: UnixTime::default(),
             not_before: UnixTime::default(),
             expires_at: never,

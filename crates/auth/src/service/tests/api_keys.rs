@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::{ApiKey, CreateApiKeyError, NewApiKey};
+use crate::{ApiKey, CreateApiKeyError, NewApiKey, Via};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -27,7 +27,9 @@ async fn a_key_calls_in_the_name_of_its_account_with_its_own_scopes() {
     let (first, second) =
         (world.ask_with(&secret).await.unwrap(), world.ask_with(&secret).await.unwrap());
     assert_eq!((first.username.as_str(), first.session), ("ann", key.id.as_session()));
-    assert!(first.roles.contains("user") && first.scopes == Some(Roles::new(["status"])));
+    assert!(
+        first.roles.contains("user") && first.via == Via::ApiKey { scopes: Roles::new(["status"]) }
+    );
     assert!(Arc::ptr_eq(&first, &second));
 }
 
