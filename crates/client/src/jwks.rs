@@ -59,7 +59,7 @@ settings! {
 ///   with one `kid` the first counts.
 /// - A token without `kid` is refused, even where the set has a single key.
 /// - [`epoch`](KeyResolver::epoch) changes when a key was taken out of the set or replaced, and when
-///   the set became too old.
+///   the set became too old, by the clock: also when the task is held up.
 #[derive(Clone)]
 pub struct RemoteJwks {
     shared: Arc<Shared>,
