@@ -18,10 +18,16 @@ impl FailureStore for Sql {
         let mut transaction = self.begin().await.map_err(store_error)?;
         for record in records {
             sqlx::query(
-                "insert or replace into login_failures
+                "insert into login_failures
                      (key, scope, consecutive, recent, window_ends, waits, wait_ends, paid_by,
                       changed_at, kept_until)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+                 on conflict (key) do update set
+                     scope = excluded.scope, consecutive = excluded.consecutive,
+                     recent = excluded.recent, window_ends = excluded.window_ends,
+                     waits = excluded.waits, wait_ends = excluded.wait_ends,
+                     paid_by = excluded.paid_by, changed_at = excluded.changed_at,
+                     kept_until = excluded.kept_until",
             )
             .bind(record.key.to_bytes().to_vec())
             .bind(scope_column(record.scope))
@@ -57,10 +63,11 @@ impl FailureStore for Sql {
         let pruned = sqlx::query(
             "delete from login_failures where kept_until < $1 or key in
                  (select key from login_failures
-                  order by kept_until desc, consecutive desc limit -1 offset $2)",
+                  order by kept_until desc, consecutive desc limit $3 offset $2)",
         )
         .bind(from_time(now))
         .bind(i64::from(keep))
+        .bind(i64::MAX)
         .execute(&self.writer)
         .await
         .map_err(store_error)?;
@@ -115,21 +122,36 @@ mod tests {
         gabion_auth::conformance::failures(&Scratch::new().await.sql).await;
     }
 
+    /// Every column has a value of its own.
+    fn record(scope: FailureScope, first: u32) -> FailureRecord {
+        let time = |place: u32| UnixTime::from_millis(u64::from(first + place));
+        FailureRecord {
+            key: FailureKey::from_bytes([7; 16]),
+            scope,
+            consecutive: first,
+            recent: first + 1,
+            window_ends: time(2),
+            waits: first + 3,
+            wait_ends: time(4),
+            paid_by: time(5),
+            changed_at: time(6),
+            kept_until: time(7),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_record_replaces_the_one_of_its_key_in_every_column() {
+        let scratch = Scratch::new().await;
+        let (old, new) = (record(FailureScope::Account, 1), record(FailureScope::Address, 100));
+        scratch.sql.save_failures(&[old]).await.unwrap();
+        scratch.sql.save_failures(std::slice::from_ref(&new)).await.unwrap();
+        assert_eq!(scratch.sql.failures(9).await.unwrap(), [new]);
+    }
+
     #[tokio::test]
     async fn failures_are_there_after_a_kill() {
         let scratch = Scratch::new().await;
-        let record = FailureRecord {
-            key: FailureKey::from_bytes([7; 16]),
-            scope: FailureScope::Address,
-            consecutive: 1,
-            recent: 2,
-            window_ends: UnixTime::from_millis(3),
-            waits: 4,
-            wait_ends: UnixTime::from_millis(5),
-            paid_by: UnixTime::from_millis(6),
-            changed_at: UnixTime::from_millis(7),
-            kept_until: UnixTime::from_millis(8),
-        };
+        let record = record(FailureScope::Address, 1);
         scratch.sql.save_failures(std::slice::from_ref(&record)).await.unwrap();
         let after_kill = scratch.as_after_a_kill().await;
         assert_eq!(after_kill.sql.failures(9).await.unwrap(), [record]);
