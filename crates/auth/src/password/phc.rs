@@ -25,7 +25,8 @@
 //!   against a hash of half the work took 9 to 16 % less time than an unknown name.
 //! - A stored hash of *more* work than a new one, left from before the settings were lowered, takes
 //!   longer, and one of more memory than the thread keeps pays for fresh pages beside (46 MiB in one pass:
-//!   three times the time of 19 MiB in two), until its owner logs in.
+//!   three times the time of 19 MiB in two) and waits for others of its kind, one of which is verified
+//!   at a time, until its owner logs in.
 
 use std::sync::Arc;
 
@@ -34,6 +35,7 @@ use argon2::{
     password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use parking_lot::Mutex;
 
 use super::{HashError, Verdict, pepper::Peppers};
 
@@ -59,6 +61,9 @@ pub(super) struct Cost {
     /// Most work that it may ask for, in blocks.
     most_work: u64,
     peppers: Arc<Peppers>,
+    /// Held by the thread that verifies a hash of more memory than it keeps, so that no more than
+    /// one such hash comes on top of what all threads keep.
+    large: Arc<Mutex<()>>,
 }
 
 /// A stored hash that is worth its computation.
@@ -86,7 +91,7 @@ impl Cost {
         // Room for hashes from before a change of the cost, never for more than a GiB.
         let ceiling = memory_kib.saturating_mul(4).clamp(64 << 10, 1 << 20);
         let most_work = (8 * work(&params)).max(256 << 10);
-        Ok(Self { params, ceiling, most_work, peppers: Arc::new(peppers) })
+        Ok(Self { params, ceiling, most_work, peppers: Arc::new(peppers), large: Arc::default() })
     }
 
     /// Blocks of memory that a hash of this cost fills.
@@ -130,7 +135,7 @@ impl Cost {
                 return unusable.map_or(Ok(nothing), |error| error.map(|_| nothing));
             }
         };
-        let matches = stored.matches(password, memory)?;
+        let matches = stored.matches(password, memory, &self.large)?;
         let missing = work(&self.params).saturating_sub(work(stored.argon2.params()));
         self.spend(missing, password, memory)?;
         Ok(Verdict { matches, rehash: matches && !stored.current })
@@ -215,7 +220,12 @@ fn argon2(
 
 impl Stored<'_> {
     /// Whether `password` has this hash, compared in constant time.
-    fn matches(&self, password: &str, kept: &mut [Block]) -> Result<bool, HashError> {
+    fn matches(
+        &self,
+        password: &str,
+        kept: &mut [Block],
+        large: &Mutex<()>,
+    ) -> Result<bool, HashError> {
         let mut computed = [0; Output::MAX_LENGTH];
         let computed = &mut computed[..self.output.len()];
         let blocks = self.argon2.params().block_count();
@@ -223,6 +233,7 @@ impl Stored<'_> {
         if blocks <= kept.len() {
             self.argon2.hash_password_into_with_memory(password, &self.salt, computed, kept)?;
         } else {
+            let _one_at_a_time = large.lock();
             let mut memory = vec![Block::default(); blocks];
             self.argon2.hash_password_into_with_memory(
                 password,

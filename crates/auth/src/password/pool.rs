@@ -169,6 +169,10 @@ impl HashPool {
     }
 
     /// Memory that the threads hold once each has hashed, in bytes.
+    ///
+    /// On top comes at most one stored hash that takes more than a new one, as one from before the
+    /// settings were lowered, while it is verified: of four times the memory of a new one or 64 MiB,
+    /// whichever is more, and never more than 1 GiB.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         (self.threads * self.cost.blocks() * Block::SIZE) as u64

@@ -1,3 +1,5 @@
+use std::{sync::mpsc, thread, time::Duration};
+
 use proptest::prelude::*;
 
 use super::*;
@@ -158,6 +160,22 @@ fn what_a_cheaper_stored_hash_saves_is_spent_after_it() {
         // 2 × 1024 blocks less 64 are missing: two passes over 992.
         assert_eq!(memory.iter().filter(|block| is_filled(block)).count(), 992);
     }
+}
+
+#[test]
+fn of_hashes_of_more_memory_than_a_thread_keeps_one_is_verified_at_a_time() {
+    let cost = cost();
+    let large = Cost::new(128, 1, 1, Peppers::none()).unwrap();
+    let large = large.hash("x", &mut vec![Block::default(); large.blocks()]).unwrap();
+    let own = cost.hash("x", &mut memory()).unwrap();
+    let under_way = cost.large.lock();
+    let (sender, verified) = mpsc::channel();
+    let another = cost.clone();
+    thread::spawn(move || sender.send(verify(&another, "x", &large)));
+    assert!(verified.recv_timeout(Duration::from_millis(200)).is_err());
+    assert_eq!(verify(&cost, "x", &own), Ok((true, false)));
+    drop(under_way);
+    assert_eq!(verified.recv(), Ok(Ok((true, true))));
 }
 
 fn is_filled(block: &Block) -> bool {
