@@ -111,8 +111,9 @@ impl PasswordPolicy {
     /// Judges `password`; `own_words` are what its owner is known by, as the user name and the name
     /// of the service, whole: they count in their parts as well.
     ///
-    /// Takes some milliseconds, at most 0.1 s for texts that were made to take long, and may read a file, so it has no place on a thread that serves
-    /// others: [`Identity`](crate::Identity) judges on the threads that hash.
+    /// Takes some milliseconds, at most 0.1 s for texts that were made to take long, and may read a
+    /// file, so it has no place on a thread that serves others: [`Identity`](crate::Identity) judges on
+    /// the threads that hash.
     ///
     /// # Errors
     ///
