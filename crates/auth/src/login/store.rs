@@ -6,7 +6,7 @@ use super::policy::{NEVER, Record};
 use crate::StoreError;
 
 /// The name of an account or of an address, as a keyed hash: what somebody typed as a name may be a
-/// password in the wrong field and is written nowhere.
+/// password in the wrong field, and no record of failures says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FailureKey([u8; 16]);
 
