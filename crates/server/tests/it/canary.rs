@@ -152,7 +152,7 @@ fn use_everything(home: &Home, server: &Server, secrets: &mut Secrets) {
     let body = json!({"name": "a machine", "username": "admin", "scopes": ["status"]});
     let key = server.post("/api/admin/api-keys", token, &body).expect(201).json();
     let key = key["secret"].as_str().expect("a secret").to_owned();
-    secrets.add("an API key", key.rsplit_once('_').expect("two parts").1);
+    secrets.add("an API key", key.splitn(3, '_').nth(2).expect("three parts"));
     server.get("/api/admin/status", &key).expect(200);
     server.get("/api/auth/verify", &format!("{key}x")).problem("unauthenticated");
     for target in [format!("/{key}"), format!("/api/auth/verify?api_key={key}")] {
