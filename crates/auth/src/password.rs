@@ -20,7 +20,7 @@
 //! | memory of a hash | 19 MiB | 64 KiB to 1 GiB | ASVS 11.4.2, OWASP |
 //! | passes | 2 | 1 to 16 | the same |
 //! | lanes | 1 | 1 to 8 | the same |
-//! | threads | a quarter of the cores, at least one | 1 to 1024 | |
+//! | threads | one for each core, to 256 MiB together | 1 to 1024 | |
 //! | jobs that wait | at most 64, then [`HashError::Busy`] | fixed | |
 //! | pepper | none | a file of 1 to 8 lines of 32 to 1024 bytes | RFC 9106 §3.1, SP 800-63B-4 §3.1.1.2 |
 //!

@@ -48,6 +48,39 @@ fn every_outcome_of_authentication_is_recorded() {
 }
 
 #[test]
+fn what_ends_a_session_and_who_comes_after_it_is_recorded() {
+    let home = Home::new();
+    let server = home.start(&["auth.login.failures=1"]);
+    let admin = server.admin();
+    let refused = |token: &str, why: &str| {
+        server.get("/api/auth/verify", token).expect(401);
+        until(why, || {
+            let all = page(&server, &admin, "?action=access");
+            let events = all["events"].as_array().expect("a list").clone();
+            events.iter().any(|event| event["detail"].to_string().contains(why)).then_some(())
+        });
+    };
+    let ann = server.add(&admin, "ann", &["user"]).access;
+    let body = json!({"current": PASSWORD, "new": "another granite otter 78"});
+    server.post("/api/auth/password", &ann, &body).expect(204);
+    find(&server, &admin, "?action=password.change&subject=ann", "success");
+    server.send(&Request::post("/api/auth/logout").bearer(&ann)).expect(204);
+    find(&server, &admin, "?action=logout&subject=ann", "success");
+    refused(&ann, "the session has ended");
+    refused("gabion_x", "there is no such API key");
+
+    let bob = server.add(&admin, "bob", &["user"]).access;
+    let disable = Request::new("PATCH", "/api/admin/users/bob").bearer(&admin);
+    server.send(&disable.json(&json!({"enabled": false}))).expect(200);
+    find(&server, &admin, "?action=user.update&subject=bob", "success");
+    refused(&bob, "the session has ended");
+    server.try_login("bob", PASSWORD).expect(401);
+    server.try_login("bob", PASSWORD).expect(429);
+    find(&server, &admin, "?action=login&subject=bob", "invalid-credentials");
+    find(&server, &admin, "?action=login&subject=bob", "too-many-attempts-on-account");
+}
+
+#[test]
 fn pages_follow_each_other_to_the_first_event() {
     let home = Home::new();
     let server = home.start(&[]);
