@@ -10,8 +10,8 @@ use gabion_benches::subject::{
 use gabion_clock::Instant;
 use gabion_config::Rate;
 use gabion_limits::{
-    Class,
-    admission::{Admission, AdmissionMode, Fixed, Outcome},
+    Class, LimitMode,
+    admission::{Admission, Fixed, Outcome},
     gcra::{Verdict, gcra},
     quota::Quota,
 };
@@ -60,7 +60,7 @@ fn denied(c: &mut Criterion) {
 fn admission(c: &mut Criterion) {
     recorder();
     let mut group = c.benchmark_group("admission, admit and release");
-    let admission = Arc::new(Admission::new(Fixed(1024), AdmissionMode::Enforce));
+    let admission = Arc::new(Admission::new(Fixed(1024), LimitMode::Enforce));
     group.bench_function("gabion, class user", |b| {
         b.iter(|| {
             let now = black_box(Instant::from_nanos(5));

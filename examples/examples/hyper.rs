@@ -69,6 +69,7 @@ const fn contract(
     access: Access,
     body: BodyRule,
     rate: RateRule,
+    bulkhead: None,
 ) -> RouteContract {
     RouteContract {
         method,

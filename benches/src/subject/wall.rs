@@ -16,8 +16,8 @@ use gabion_clock::{Clock, ManualClock, SystemClock};
 use gabion_config::Rate;
 use gabion_errors::Rejection;
 use gabion_limits::{
-    Class, HostRule, SizeConfig, TrustedProxies,
-    admission::{Admission, AdmissionMode, Fixed},
+    Class, HostRule, LimitMode, SizeConfig, TrustedProxies,
+    admission::{Admission, Fixed},
     quota::Quota,
     rate::MemoryRateStore,
 };
@@ -47,6 +47,7 @@ static VERIFY: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: Answer { status: StatusCode::OK, media: "application/json", schema: None },
     problems: &[],
@@ -140,7 +141,7 @@ pub fn stack() -> (Stack<impl Guard>, Requests) {
         accounts,
         Arc::new(MemoryStore::new()),
     );
-    let admission = Arc::new(Admission::new(Fixed(1024), AdmissionMode::Enforce));
+    let admission = Arc::new(Admission::new(Fixed(1024), LimitMode::Enforce));
     let proxies = TrustedProxies::new(&[]).expect("an empty list has no mistakes");
     let guards = (
         HostGuard::new(HostRule::default()),

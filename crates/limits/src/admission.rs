@@ -12,10 +12,10 @@
 //! ```
 //! use std::{sync::Arc, time::Duration};
 //! use gabion_clock::{Clock, ManualClock};
-//! use gabion_limits::{Class, admission::{Admission, AdmissionMode, Fixed, Outcome}};
+//! use gabion_limits::{Class, LimitMode, admission::{Admission, Fixed, Outcome}};
 //!
 //! let clock = ManualClock::new();
-//! let admission = Arc::new(Admission::new(Fixed(1), AdmissionMode::Enforce));
+//! let admission = Arc::new(Admission::new(Fixed(1), LimitMode::Enforce));
 //! let permit = admission.admit(Class::User, clock.now()).unwrap();
 //! assert!(admission.admit(Class::User, clock.now()).is_err());
 //! permit.finish(clock.now(), Outcome::Success);
@@ -26,11 +26,11 @@
 //!
 //! ```
 //! use gabion_clock::Instant;
-//! use gabion_limits::{Class, admission::{Admission, AdmissionMode, AimdConfig, Pressure}};
+//! use gabion_limits::{Class, LimitMode, admission::{Admission, AimdConfig, Pressure}};
 //! # use std::sync::Arc;
 //!
 //! let aimd = AimdConfig { max: 1000, ..AimdConfig::default() }.build();
-//! let admission = Arc::new(Admission::new(aimd, AdmissionMode::Enforce));
+//! let admission = Arc::new(Admission::new(aimd, LimitMode::Enforce));
 //! for _ in 0..10 {
 //!     admission.tick(Pressure { cpu: 1.5, memory: 0.3 });
 //! }
@@ -39,11 +39,11 @@
 //! ```
 
 mod aimd;
+mod config;
 mod controller;
 mod fractions;
 mod gate;
 mod metrics;
-mod mode;
 mod permit;
 mod shed;
 
@@ -60,14 +60,14 @@ use gabion_clock::Instant;
 pub(crate) use self::metrics::describe;
 pub use self::{
     aimd::{Aimd, AimdConfig},
+    config::AdmissionConfig,
     controller::{Controller, Fixed, Outcome},
     fractions::{Pressure, next_fraction},
-    mode::{AdmissionConfig, AdmissionMode},
     permit::Permit,
     shed::{Shed, ShedReason},
 };
 use self::{fractions::Fractions, gate::Gate, metrics::DecisionMetrics};
-use crate::class::Class;
+use crate::{LimitMode, class::Class};
 
 /// What each class may use of the limit, in percent, by [`Class`].
 const CAPS: [u64; 4] = [130, 100, 80, 60];
@@ -75,7 +75,7 @@ const CAPS: [u64; 4] = [130, 100, 80, 60];
 /// Admits requests or sheds them. See the [module docs](crate::admission).
 pub struct Admission {
     controller: Box<dyn Controller>,
-    /// An [`AdmissionMode`].
+    /// A [`LimitMode`].
     mode: AtomicU8,
     in_flight: AtomicU32,
     /// By [`Class`]; written by [`tick`](Self::tick).
@@ -91,7 +91,7 @@ pub struct Admission {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdmissionSnapshot {
     /// Whether it enforces.
-    pub mode: AdmissionMode,
+    pub mode: LimitMode,
     /// The controller's limit on requests in flight.
     pub limit: u32,
     /// Requests in flight.
@@ -105,7 +105,7 @@ impl Admission {
     /// Admits everything until the controller's limit is reached or a [`tick`](Self::tick) tells of
     /// pressure.
     #[must_use]
-    pub fn new(controller: impl Controller + 'static, mode: AdmissionMode) -> Self {
+    pub fn new(controller: impl Controller + 'static, mode: LimitMode) -> Self {
         Self {
             controller: Box::new(controller),
             mode: AtomicU8::new(mode as u8),
@@ -124,10 +124,10 @@ impl Admission {
     /// When it is shed; only while the mode is to enforce.
     pub fn admit(self: &Arc<Self>, class: Class, now: Instant) -> Result<Permit, Shed> {
         let mode = self.mode();
-        if mode == AdmissionMode::Off {
+        if mode == LimitMode::Off {
             self.in_flight.fetch_add(1, Relaxed);
         } else if let Err(reason) = self.enter(class) {
-            if mode == AdmissionMode::Enforce {
+            if mode == LimitMode::Enforce {
                 self.metrics.deny(class, reason).increment(1);
                 return Err(self.shed(class, reason));
             }
@@ -145,7 +145,7 @@ impl Admission {
         let mut fractions = self.fractions();
         let before = fractions.by_group();
         fractions.step(pressure);
-        if self.mode() == AdmissionMode::Enforce {
+        if self.mode() == LimitMode::Enforce {
             let after = fractions.by_group();
             for (group, counter) in self.metrics.sheds().iter().enumerate() {
                 counter.increment(u64::from(before[group] == 1.0 && after[group] < 1.0));
@@ -163,8 +163,8 @@ impl Admission {
 
     /// Whether it enforces.
     #[must_use]
-    pub fn mode(&self) -> AdmissionMode {
-        AdmissionMode::from_u8(self.mode.load(Relaxed))
+    pub fn mode(&self) -> LimitMode {
+        LimitMode::from_u8(self.mode.load(Relaxed))
     }
 
     /// What the status page shows.

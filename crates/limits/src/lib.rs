@@ -44,21 +44,25 @@ pub mod quota;
 pub mod rate;
 
 pub mod admission;
+mod bulkhead;
 mod class;
 mod client_addr;
 mod connections;
 mod deadline;
 mod host;
+mod mode;
 mod progress;
 mod size;
 mod time;
 
 pub use self::{
+    bulkhead::BulkheadConfig,
     class::Class,
     client_addr::{ClientAddr, InvalidCidr, RateKeyBytes, TrustedProxies},
     connections::{ConnectionConfig, ConnectionPermit, ConnectionTable, ConnectionsFull},
     deadline::{Deadline, DeadlineExceeded},
     host::{HostError, HostRule, InvalidHost},
+    mode::LimitMode,
     progress::{Overdue, Progress},
     size::{Counted, SizeConfig, SizeError, check_declared, check_head},
     time::{ByteRate, TimeConfig},

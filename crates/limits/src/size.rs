@@ -19,6 +19,12 @@ settings! {
         live target: ByteSize = ByteSize::kib(8), in ByteSize::new(1)..=ByteSize::kib(64);
         /// Deepest nesting of a JSON body.
         live json_depth: usize = 64, in 1..=128;
+        /// Largest body after it was decompressed, whatever its route takes.
+        live decompressed: ByteSize = ByteSize::mib(10), in ByteSize::new(1)..=ByteSize::gib(1024);
+        /// The most that decompressing may multiply a body by, once it has given a mebibyte.
+        live decompress_ratio: u32 = 100, in 1..=100_000;
+        /// Most requests in one batch.
+        live batch_items: usize = 100, in 1..=10_000;
     }
 }
 

@@ -26,6 +26,8 @@ settings! {
         live request: Duration = Duration::from_secs(30), in SHORTEST..=LONGEST;
         /// For a connection without a request.
         live idle: Duration = Duration::from_secs(60), in SHORTEST..=LONGEST;
+        /// For a connection as a whole; it ends with the answer that comes next.
+        live connection: Duration = Duration::from_secs(3600), in SHORTEST..=LONGEST;
     }
 }
 

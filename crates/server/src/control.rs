@@ -69,7 +69,11 @@ impl ControlSocket {
 
     /// Answers commands until the future is dropped.
     pub async fn serve<A: Answer>(self, entrance: Entrance, answer: Arc<A>) {
-        let bounds = ConnectionConfig { total: CONNECTIONS, per_address: CONNECTIONS };
+        let bounds = ConnectionConfig {
+            total: CONNECTIONS,
+            per_address: CONNECTIONS,
+            ..ConnectionConfig::default()
+        };
         let table = Arc::new(ConnectionTable::new(&bounds));
         let nobody = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0));
         loop {

@@ -8,7 +8,10 @@ use std::{
 use gabion_auth::HashPool;
 use gabion_clock::{Clock, SystemClock};
 use gabion_config::Live;
-use gabion_limits::admission::{Admission, AdmissionMode, Pressure};
+use gabion_limits::{
+    LimitMode,
+    admission::{Admission, Pressure},
+};
 use gabion_monitor::{
     Alert, Alerts, Budget, BudgetConfig, BudgetMeter, BudgetUse, CheckResult, Health,
     LatencySnapshot, LatencyWindow, LogSink, Probe, ProcessMetrics, PublishedProbe, Resources,
@@ -141,7 +144,7 @@ impl Observatory {
             let pressure = Pressure { cpu: ratio(Budget::Cpu), memory: ratio(Budget::Memory) };
             admission.tick(pressure);
             crowded = is_crowded(crowded, pressure.cpu);
-            let enforced = settings.limits.admission.mode == AdmissionMode::Enforce;
+            let enforced = settings.limits.admission.mode == LimitMode::Enforce;
             hashes.give_way((enforced && crowded).then_some(LOGINS));
             alerts.retune(&settings.monitor);
             alerts.observe(&uses, now, clock.unix());

@@ -7,9 +7,8 @@ use gabion_cache::CacheConfig;
 use gabion_config::{ByteSize, Rate, Secret, settings};
 use gabion_lifecycle::LifecycleConfig;
 use gabion_limits::{
-    ConnectionConfig, SizeConfig, TimeConfig,
-    admission::{AdmissionConfig, AdmissionMode},
-    rate::QuotaConfig,
+    BulkheadConfig, ConnectionConfig, LimitMode, SizeConfig, TimeConfig,
+    admission::AdmissionConfig, rate::QuotaConfig,
 };
 use gabion_monitor::{BudgetConfig, MonitorConfig};
 use gabion_sql::backup::BackupConfig;
@@ -59,6 +58,9 @@ settings! {
         restart allowed_hosts: Vec<String> = Vec::new();
         /// Whether HTTP/2 is spoken beside HTTP/1.1.
         restart http2: bool = true;
+        /// Whether connections of trusted_proxies begin with a PROXY protocol header (v1 or v2) that
+        /// names the client; all others are closed then.
+        restart proxy_protocol: bool = false;
         /// TLS; both files set: on.
         section tls: TlsConfig = TlsConfig::default();
     }
@@ -87,6 +89,20 @@ settings! {
         section connections: ConnectionConfig = ConnectionConfig::default();
         /// How much at once.
         section admission: AdmissionConfig = AdmissionConfig::default();
+        /// How much at once of what is expensive.
+        section bulkhead: BulkheadsConfig = BulkheadsConfig::default();
+        /// How many leading bits of an IPv6 address count as one client, for rates and connections.
+        live ipv6_prefix: u8 = 64, in 32..=128;
+    }
+}
+
+settings! {
+    /// Small groups of places for expensive work, apart from everything else.
+    pub struct BulkheadsConfig {
+        /// Logins, refreshes and changed passwords.
+        section login: BulkheadConfig = BulkheadConfig { places: 64, ..BulkheadConfig::default() };
+        /// Backups and the audit trail.
+        section export: BulkheadConfig = BulkheadConfig::default();
     }
 }
 
@@ -98,7 +114,7 @@ settings! {
         /// Per caller, after it.
         section caller: QuotaConfig = QuotaConfig::default();
         /// Per address, on the login and refresh routes.
-        section login: QuotaConfig = QuotaConfig { quota: Rate::per_minute(20), burst: 20 };
+        section login: QuotaConfig = QuotaConfig { quota: Rate::per_minute(20), burst: 20, ..QuotaConfig::default() };
     }
 }
 
@@ -187,7 +203,7 @@ impl ServerSettings {
             ("limits.connections.per_address", everything, "one address may take every connection"),
             (
                 "limits.admission.mode",
-                limits.admission.mode != AdmissionMode::Enforce,
+                limits.admission.mode != LimitMode::Enforce,
                 "nothing is refused under overload, so the budgets do not hold",
             ),
         ]
@@ -217,7 +233,7 @@ mod tests {
         settings.auth.password.min_length = 1;
         settings.auth.access_ttl = DAY * 14;
         settings.limits.rate.address.quota = Rate::per_second(10_000_000);
-        settings.limits.admission.mode = AdmissionMode::Off;
+        settings.limits.admission.mode = LimitMode::Off;
         settings.server.trusted_proxies = vec!["10.0.0.0/8".into(), "::/0".into()];
         let keys: Vec<_> = settings.unwise().into_iter().map(|(key, _)| key).collect();
         let wanted = [

@@ -45,6 +45,7 @@ static UNMATCHED: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: Answer { status: StatusCode::NOT_FOUND, media: "", schema: None },
     problems: &[],

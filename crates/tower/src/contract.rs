@@ -43,6 +43,8 @@ pub struct RouteContract {
     pub deadline: DeadlineRule,
     /// Which rate limits it is under.
     pub rate: RateRule,
+    /// The name of the [bulkhead](crate::guards::BulkheadGuard) whose places it takes.
+    pub bulkhead: Option<&'static str>,
     /// What caches may do with its answer.
     pub cache: CacheRule,
     /// What it answers when all is well.
@@ -134,6 +136,7 @@ impl RouteContract {
             parameters: &[],
             deadline: DeadlineRule::Default,
             rate: RateRule::Standard,
+            bulkhead: None,
             cache: CacheRule::NoStore,
             answer: Answer { status: StatusCode::OK, media: "", schema: None },
             problems: &[],

@@ -11,7 +11,7 @@ use super::*;
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 const STARVED: Pressure = Pressure { cpu: 1.2, memory: 0.0 };
 
-fn admission(limit: u32, mode: AdmissionMode) -> Arc<Admission> {
+fn admission(limit: u32, mode: LimitMode) -> Arc<Admission> {
     Arc::new(Admission::new(Fixed(limit), mode))
 }
 
@@ -22,7 +22,7 @@ fn admitted(admission: &Arc<Admission>, class: Class, count: usize) -> Vec<Permi
 #[test]
 fn each_class_has_its_share_of_the_limit() {
     for (class, share) in Class::ALL.into_iter().zip([13, 10, 8, 6]) {
-        let admission = admission(10, AdmissionMode::Enforce);
+        let admission = admission(10, LimitMode::Enforce);
         let held = admitted(&admission, class, 100);
         assert_eq!(held.len(), share, "{}", class.as_str());
         let shed = admission.admit(class, NOW).unwrap_err();
@@ -33,13 +33,13 @@ fn each_class_has_its_share_of_the_limit() {
 #[test]
 fn the_smallest_limit_admits_one_of_any_class() {
     for class in Class::ALL {
-        assert!(admission(1, AdmissionMode::Enforce).admit(class, NOW).is_ok());
+        assert!(admission(1, LimitMode::Enforce).admit(class, NOW).is_ok());
     }
 }
 
 #[test]
 fn what_others_hold_counts_against_every_class() {
-    let admission = admission(10, AdmissionMode::Enforce);
+    let admission = admission(10, LimitMode::Enforce);
     let _held = admitted(&admission, Class::User, 10);
     assert!(admission.admit(Class::Batch, NOW).is_err());
     assert_eq!(admitted(&admission, Class::Critical, 10).len(), 3);
@@ -47,7 +47,7 @@ fn what_others_hold_counts_against_every_class() {
 
 #[test]
 fn a_slot_comes_back_by_drop_and_by_finish() {
-    let admission = admission(1, AdmissionMode::Enforce);
+    let admission = admission(1, LimitMode::Enforce);
     drop(admission.admit(Class::User, NOW).unwrap());
     admission.admit(Class::User, NOW).unwrap().finish(NOW, Outcome::Success);
     assert_eq!(admission.snapshot().in_flight, 0);
@@ -76,7 +76,7 @@ fn the_controller_sees_each_request_begin_and_end() {
     }
 
     let seen = Seen::default();
-    let admission = Arc::new(Admission::new(seen.clone(), AdmissionMode::Enforce));
+    let admission = Arc::new(Admission::new(seen.clone(), LimitMode::Enforce));
     let later = NOW + Duration::from_millis(5);
     admission.admit(Class::User, NOW).unwrap().finish(later, Outcome::Overload);
     drop(admission.admit(Class::User, NOW).unwrap());
@@ -91,7 +91,7 @@ fn the_controller_sees_each_request_begin_and_end() {
 
 #[test]
 fn a_short_budget_sheds_batch_and_spares_users() {
-    let admission = admission(1000, AdmissionMode::Enforce);
+    let admission = admission(1000, LimitMode::Enforce);
     (0..50).for_each(|_| admission.tick(STARVED));
     assert_eq!(admission.admit(Class::Batch, NOW).unwrap_err().reason, ShedReason::Budget);
     assert_eq!(admitted(&admission, Class::User, 100).len(), 100);
@@ -101,7 +101,7 @@ fn a_short_budget_sheds_batch_and_spares_users() {
 
 #[test]
 fn the_snapshot_tells_that_batch_is_shed_before_degraded() {
-    let admission = admission(1000, AdmissionMode::Enforce);
+    let admission = admission(1000, LimitMode::Enforce);
     (0..4).for_each(|_| admission.tick(STARVED));
     let [critical, user, degraded, batch] = admission.snapshot().fractions;
     assert_eq!((critical, user, degraded), (1.0, 1.0, 1.0));
@@ -110,7 +110,7 @@ fn the_snapshot_tells_that_batch_is_shed_before_degraded() {
 
 #[test]
 fn the_shadow_admits_what_it_would_shed() {
-    let admission = admission(1, AdmissionMode::Shadow);
+    let admission = admission(1, LimitMode::Shadow);
     (0..20).for_each(|_| admission.tick(STARVED));
     let held = admitted(&admission, Class::Batch, 100);
     assert_eq!((held.len(), admission.snapshot().in_flight), (100, 100));
@@ -120,10 +120,10 @@ fn the_shadow_admits_what_it_would_shed() {
 
 #[test]
 fn a_change_of_mode_holds_at_once_and_loses_no_slot() {
-    let admission = admission(1, AdmissionMode::Off);
+    let admission = admission(1, LimitMode::Off);
     let held = admitted(&admission, Class::User, 5);
     admission.set(&AdmissionConfig::default());
-    assert_eq!(admission.mode(), AdmissionMode::Enforce);
+    assert_eq!(admission.mode(), LimitMode::Enforce);
     assert!(admission.admit(Class::User, NOW).is_err());
     drop(held);
     assert!(admission.admit(Class::User, NOW).is_ok());
@@ -135,7 +135,7 @@ struct Counters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
 
 impl Counters {
     /// What was counted while `act` ran on an admission made for it.
-    fn counted(limit: u32, mode: AdmissionMode, act: impl FnOnce(&Arc<Admission>)) -> Vec<String> {
+    fn counted(limit: u32, mode: LimitMode, act: impl FnOnce(&Arc<Admission>)) -> Vec<String> {
         let counters = Self::default();
         let admission = with_local_recorder(&counters, || admission(limit, mode));
         act(&admission);
@@ -180,16 +180,16 @@ fn every_decision_is_counted_with_its_reason() {
     let counted = |mode| Counters::counted(2, mode, three_users_and_a_batch);
     let enforced =
         ["batch deny budget 1", "shed_degraded 1", "user allow none 2", "user deny concurrency 1"];
-    assert_eq!(counted(AdmissionMode::Enforce), enforced);
+    assert_eq!(counted(LimitMode::Enforce), enforced);
     let shadowed =
         ["batch would_deny budget 1", "user allow none 2", "user would_deny concurrency 1"];
-    assert_eq!(counted(AdmissionMode::Shadow), shadowed);
-    assert_eq!(counted(AdmissionMode::Off), [""; 0]);
+    assert_eq!(counted(LimitMode::Shadow), shadowed);
+    assert_eq!(counted(LimitMode::Off), [""; 0]);
 }
 
 #[test]
 fn the_shed_are_told_different_waits() {
-    let admission = admission(0, AdmissionMode::Enforce);
+    let admission = admission(0, LimitMode::Enforce);
     let wait = |_| admission.admit(Class::User, NOW).unwrap_err().retry_after.as_secs();
     let mut waits: Vec<_> = (0..40).map(wait).collect();
     waits.sort_unstable();
@@ -199,7 +199,7 @@ fn the_shed_are_told_different_waits() {
 
 #[test]
 fn threads_never_exceed_the_limit_together() {
-    let admission = admission(50, AdmissionMode::Enforce);
+    let admission = admission(50, LimitMode::Enforce);
     let inside = AtomicU32::new(0);
     thread::scope(|scope| {
         for _ in 0..4 {
@@ -222,7 +222,7 @@ proptest! {
         limit in 1..50_u32,
         steps in prop::collection::vec((0.0..3.0, 0.0..1.5, 0..60_usize), 1..40),
     ) {
-        let admission = admission(limit, AdmissionMode::Enforce);
+        let admission = admission(limit, LimitMode::Enforce);
         for (cpu, memory, held) in steps {
             admission.tick(Pressure { cpu, memory });
             let held = admitted(&admission, Class::Critical, held);

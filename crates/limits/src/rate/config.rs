@@ -1,6 +1,6 @@
 use gabion_config::{Rate, settings};
 
-use crate::quota::Quota;
+use crate::{LimitMode, quota::Quota};
 
 settings! {
     /// A rate limit.
@@ -9,6 +9,8 @@ settings! {
         live quota: Rate = Rate::per_second(100), in Rate::per_hour(1)..=Rate::per_second(10_000_000);
         /// Requests that may come at once.
         live burst: u32 = 200, in 1..=10_000_000;
+        /// enforce; shadow: decide and count, never refuse; off.
+        live mode: LimitMode = LimitMode::Enforce;
     }
 }
 

@@ -35,6 +35,7 @@ static LIST: RouteContract = RouteContract {
     ],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: answers::<AuditPage>(StatusCode::OK),
     problems: &[&gabion_errors::types::DEPENDENCY_UNAVAILABLE],

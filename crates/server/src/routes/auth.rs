@@ -30,6 +30,7 @@ static LOGIN: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Login,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: answers::<TokenResponse>(StatusCode::OK),
     problems: &[
@@ -51,6 +52,7 @@ static REFRESH: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Login,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: answers::<TokenResponse>(StatusCode::OK),
     problems: &[&types::UNAUTHENTICATED, &types::DEPENDENCY_UNAVAILABLE],
@@ -68,6 +70,7 @@ static LOGOUT: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: NO_CONTENT,
     problems: &[&types::DEPENDENCY_UNAVAILABLE],
@@ -85,6 +88,7 @@ static VERIFY: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: answers::<VerifyResponse>(StatusCode::OK),
     problems: &[],
@@ -103,6 +107,7 @@ static PASSWORD: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     // It hashes passwords.
     rate: RateRule::Login,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: NO_CONTENT,
     problems: &[
@@ -124,6 +129,7 @@ static JWKS: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
+    bulkhead: None,
     cache: CacheRule::Public(std::time::Duration::from_secs(300)),
     answer: media("application/jwk-set+json"),
     problems: &[],

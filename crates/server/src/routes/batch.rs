@@ -34,6 +34,7 @@ static BATCH: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
+    bulkhead: None,
     cache: CacheRule::NoStore,
     answer: answers::<BatchResponse>(StatusCode::OK),
     problems: &[],

@@ -26,6 +26,7 @@ static PAGE: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
+    bulkhead: None,
     cache: CacheRule::Public(Duration::from_secs(60)),
     answer: media(HTML),
     problems: &[],

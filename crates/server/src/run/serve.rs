@@ -4,8 +4,8 @@ use gabion_auth::Username;
 use gabion_errors::error_chain;
 use gabion_lifecycle::{Acceptor, Inherited, Signals, State};
 use gabion_limits::{
-    HostRule,
-    admission::{Admission, AdmissionMode, Fixed},
+    HostRule, LimitMode,
+    admission::{Admission, Fixed},
 };
 use gabion_tower::guards::AuthenticateGuard;
 use tracing::{error, info, warn};
@@ -64,7 +64,7 @@ impl Prepared {
         let local = Username::parse("local").map_err(failed)?;
         let authenticate = LocalGuard::new(local);
         // Places of their own: an operator gets through when everybody else is refused.
-        let admission = Arc::new(Admission::new(Fixed(LOCAL), AdmissionMode::Enforce));
+        let admission = Arc::new(Admission::new(Fixed(LOCAL), LimitMode::Enforce));
         let local = Face { name: "local", authenticate, admission, hosts: HostRule::default() };
         let local = Arc::new(stack(app, &all, local).map_err(failed)?);
 

@@ -1,25 +1,17 @@
-use gabion_config::{Setting, Value, settings};
+use gabion_config::{Setting, Value};
 
-settings! {
-    /// Refusing the least important work first when there is too much of it.
-    pub struct AdmissionConfig {
-        /// enforce; shadow: decide and count, never refuse; off.
-        live mode: AdmissionMode = AdmissionMode::Enforce;
-    }
-}
-
-/// What comes of a decision to shed.
+/// What comes of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AdmissionMode {
+pub enum LimitMode {
     /// The request is refused.
     Enforce,
-    /// The request is admitted, and counted as one that would have been refused.
+    /// The request passes, and is counted as one that would have been refused.
     Shadow,
-    /// Nothing is decided; requests in flight are still counted.
+    /// Nothing is decided.
     Off,
 }
 
-impl AdmissionMode {
+impl LimitMode {
     const ALL: [Self; 3] = [Self::Enforce, Self::Shadow, Self::Off];
 
     /// The name in the configuration.
@@ -33,7 +25,7 @@ impl AdmissionMode {
     }
 
     /// The inverse of `as u8`.
-    pub(super) const fn from_u8(mode: u8) -> Self {
+    pub(crate) const fn from_u8(mode: u8) -> Self {
         match mode {
             1 => Self::Shadow,
             2 => Self::Off,
@@ -42,7 +34,7 @@ impl AdmissionMode {
     }
 }
 
-impl Setting for AdmissionMode {
+impl Setting for LimitMode {
     const ACCEPTS: &'static str = "enforce, shadow or off";
 
     fn parse(value: &Value) -> Option<Self> {
@@ -61,10 +53,10 @@ mod tests {
 
     #[test]
     fn each_mode_reads_back_from_its_word_and_its_number() {
-        for mode in AdmissionMode::ALL {
-            assert_eq!(AdmissionMode::parse(&mode.to_value()), Some(mode));
-            assert_eq!(AdmissionMode::from_u8(mode as u8), mode);
+        for mode in LimitMode::ALL {
+            assert_eq!(LimitMode::parse(&mode.to_value()), Some(mode));
+            assert_eq!(LimitMode::from_u8(mode as u8), mode);
         }
-        assert_eq!(AdmissionMode::parse(&Value::Text("on".into())), None);
+        assert_eq!(LimitMode::parse(&Value::Text("on".into())), None);
     }
 }
