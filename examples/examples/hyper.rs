@@ -69,7 +69,6 @@ const fn contract(
     access: Access,
     body: BodyRule,
     rate: RateRule,
-    bulkhead: None,
 ) -> RouteContract {
     RouteContract {
         method,
@@ -83,6 +82,7 @@ const fn contract(
         parameters: &[],
         deadline: DeadlineRule::Default,
         rate,
+        bulkhead: None,
         cache: CacheRule::NoStore,
         answer: Answer { status: StatusCode::OK, media: "application/json", schema: None },
         problems: &[],
