@@ -12,12 +12,19 @@ mod config;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod fields;
+mod heavy;
 mod memory;
+mod sync;
 mod table;
+#[cfg(test)]
+mod table_tests;
+#[cfg(test)]
+mod table_under_loom;
 
 pub use self::{
     charge::{Charge, Decision, Exceeded, MAX_CHARGES, RateStore},
     config::QuotaConfig,
     fields::{policy_field, standing_field},
+    heavy::{HeavyHitter, HeavyHitters},
     memory::MemoryRateStore,
 };

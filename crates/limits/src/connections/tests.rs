@@ -5,7 +5,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn table(total: u32, per_address: u32) -> Arc<ConnectionTable> {
-    Arc::new(ConnectionTable::new(&ConnectionConfig { total, per_address }))
+    Arc::new(ConnectionTable::new(&ConnectionConfig {
+        total,
+        per_address,
+        ..ConnectionConfig::default()
+    }))
 }
 
 fn peer(last: u8) -> IpAddr {
@@ -57,7 +61,7 @@ fn a_small_total_reserves_at_most_half() {
 fn new_bounds_hold_at_once_and_end_nothing() {
     let table = table(10, 10);
     let held: Vec<_> = (0..4).map(|_| table.admit(peer(1)).unwrap()).collect();
-    table.set(&ConnectionConfig { total: 2, per_address: 1 });
+    table.set(&ConnectionConfig { total: 2, per_address: 1, ..ConnectionConfig::default() });
     assert_eq!(table.admit(peer(2)).unwrap_err(), ConnectionsFull::Total);
     assert_eq!(table.open(), 4);
     drop(held);
@@ -126,4 +130,30 @@ proptest! {
             prop_assert_eq!(remembered(&table), held.values().filter(|own| !own.is_empty()).count());
         }
     }
+}
+
+#[test]
+fn an_unnamed_connection_counts_as_its_clients_once_it_is_named() {
+    let table = table(10, 1);
+    let mut first = table.admit_unnamed().unwrap();
+    let mut second = table.admit_unnamed().unwrap();
+    assert_eq!(table.open(), 2);
+    first.name(peer(1)).unwrap();
+    assert_eq!(second.name(peer(1)), Err(ConnectionsFull::PerAddress));
+    assert_eq!(table.open(), 2);
+    second.name(peer(2)).unwrap();
+    // Named anew, it gives its first name back.
+    first.name(peer(3)).unwrap();
+    assert!(table.admit(peer(1)).is_ok());
+    assert!(table.admit(peer(3)).is_err());
+    drop((first, second));
+    assert_eq!(table.open(), 0);
+    assert!(table.admit(peer(3)).is_ok());
+}
+
+#[test]
+fn unnamed_connections_are_bounded_by_the_total() {
+    let table = table(2, 10);
+    let _held = [table.admit_unnamed().unwrap(), table.admit_unnamed().unwrap()];
+    assert_eq!(table.admit_unnamed().unwrap_err(), ConnectionsFull::Total);
 }

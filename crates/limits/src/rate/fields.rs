@@ -1,25 +1,37 @@
-//! The `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers, as structured fields (RFC 9651).
+//! The `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers-11, as structured fields (RFC 9651).
 //!
-//! The draft still moves; everything that depends on it is in this file.
+//! The draft still moves; everything that depends on it is in this file. `pk` is left out: whose quota
+//! it is the client knows, and an address or a name has no place in an answer. `qu` is left out too: its
+//! default is requests, and the draft has no unit for the costs of one's own choice.
 
 use std::fmt::Write;
 
 use crate::{gcra::Standing, quota::Quota};
 
 /// Appends one item of `RateLimit-Policy`: `"address";q=200;w=2`, the burst and the seconds it takes
-/// to come back whole.
+/// to come back whole, at least one.
 ///
-/// `limit` must be made of letters, digits and hyphens.
+/// `limit` must be made of letters, digits, hyphens and underscores.
 pub fn policy_field(out: &mut impl Write, limit: &str, quota: Quota) {
     item(out, limit, [(";q=", quota.burst().into()), (";w=", quota.window_secs())]);
 }
 
-/// Appends one item of `RateLimit`: `"address";r=199;t=1`, what is left and the seconds until the
-/// quota is whole.
-pub fn standing_field(out: &mut impl Write, limit: &str, standing: Standing) {
-    let nanos = u64::try_from(standing.reset.as_nanos()).unwrap_or(u64::MAX);
-    let parameters = [(";r=", standing.remaining.into()), (";t=", nanos.div_ceil(1_000_000_000))];
-    item(out, limit, parameters);
+/// Appends one item of `RateLimit`: `"address";r=199;t=1`, what is left and the seconds in which no
+/// more than that can be used.
+///
+/// So `t` is the time until another unit comes back, rounded up, or 0 for a quota that is whole.
+/// `Retry-After` of a refusal is never less: the cost that did not fit needs at least one unit more
+/// than are left, and it is rounded up alike.
+pub fn standing_field(out: &mut impl Write, limit: &str, quota: Quota, standing: Standing) {
+    let next = next_unit(quota, standing).div_ceil(1_000_000_000);
+    item(out, limit, [(";r=", standing.remaining.into()), (";t=", next)]);
+}
+
+/// The nanoseconds until more is left than now.
+fn next_unit(quota: Quota, standing: Standing) -> u64 {
+    let missing = u64::try_from(standing.reset.as_nanos()).unwrap_or(u64::MAX);
+    let missing_then = quota.burst().saturating_sub(standing.remaining.saturating_add(1));
+    missing.saturating_sub(quota.nanos(missing_then))
 }
 
 /// Every limited response has several of these: numbers go through `itoa`, which costs a fifth of
@@ -37,22 +49,4 @@ fn item(out: &mut impl Write, limit: &str, parameters: [(&str, u64); 2]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use gabion_config::Rate;
-
-    use super::*;
-
-    #[test]
-    fn fields_have_the_drafts_form() {
-        let quota = Quota::new(Rate::per_minute(20), 20);
-        let mut out = String::new();
-        policy_field(&mut out, "login", quota);
-        assert_eq!(out, "\"login\";q=20;w=60");
-        out.clear();
-        let standing = Standing { remaining: 7, reset: Duration::from_millis(1) };
-        standing_field(&mut out, "login", standing);
-        assert_eq!(out, "\"login\";r=7;t=1");
-    }
-}
+mod tests;

@@ -6,7 +6,8 @@ use metrics::Counter;
 
 use super::{
     charge::{Charge, Decision, MAX_CHARGES, RateStore},
-    table::{Bucket, Claim, Locked, WAYS, tag},
+    sync::WAYS,
+    table::{Bucket, Held, LATEST},
 };
 use crate::{
     gcra::{Standing, Verdict, gcra},
@@ -68,109 +69,74 @@ impl MemoryRateStore {
         Place { bucket: (hash >> self.shift) as usize, tag: tag(hash) }
     }
 
-    fn decide_one(&self, charge: &Charge<'_>, now: Instant) -> Decision {
-        let place = self.place(charge);
-        let bucket = &self.buckets[place.bucket];
-        // A key that is over its quota is refused by reading alone: an attacker takes no lock.
-        if let Some(tat) = bucket.glance(place.tag)
-            && let denied @ Decision::Deny { .. } = decision(0, charge, tat, now)
-        {
-            return denied;
-        }
-        let locked = bucket.lock();
-        let tat = locked.tat(place.tag).unwrap_or_default();
-        match gcra(tat, charge.quota, charge.cost, now) {
-            Verdict::Allow { tat, standing } => {
-                if charge.cost > 0 {
-                    self.store(&locked, place, tat, now);
-                }
-                Decision::Allow { charge: 0, standing }
-            }
-            Verdict::Deny { retry_after, standing } => {
-                Decision::Deny { charge: 0, standing, retry_after }
-            }
-        }
+    /// Takes one charge, or tells why not.
+    fn take(&self, index: usize, charge: &Charge<'_>, now: Instant) -> Decision {
+        self.update(charge, now, |tat| judge(index, charge, tat, now))
     }
 
+    /// What [`take`](Self::take) would say, by reading alone.
+    fn look(&self, index: usize, charge: &Charge<'_>, now: Instant) -> Decision {
+        let place = self.place(charge);
+        let tat = self.buckets[place.bucket].find(place.tag).map(Held::tat);
+        judge(index, charge, tat.unwrap_or_default(), now).1
+    }
+
+    /// Looks at all before it takes any; what was taken before somebody else was faster goes back.
     fn decide_all(&self, charges: &[Charge<'_>], now: Instant) -> Decision {
-        let mut places = [Place::default(); MAX_CHARGES];
-        let locks = self.lock_all(charges, &mut places);
-        let mut tats = [Instant::ORIGIN; MAX_CHARGES];
+        let nothing = Decision::Allow { charge: 0, standing: UNLIMITED };
+        let looks = charges.iter().enumerate().map(|(i, charge)| self.look(i, charge, now));
+        let looked = looks.reduce(stricter).unwrap_or(nothing);
+        if !looked.is_allowed() {
+            return looked;
+        }
         let mut decided: Option<Decision> = None;
         for (i, charge) in charges.iter().enumerate() {
-            let place = places[i];
-            // The same key twice in one decision pays twice.
-            let before =
-                places[..i].iter().rposition(|p| (p.bucket, p.tag) == (place.bucket, place.tag));
-            let stored =
-                || held(&locks, place.bucket).and_then(|l| l.tat(place.tag)).unwrap_or_default();
-            let tat = before.map_or_else(stored, |before| tats[before]);
-            let one = decision(i, charge, tat, now);
-            tats[i] = match gcra(tat, charge.quota, charge.cost, now) {
-                Verdict::Allow { tat, .. } => tat,
-                Verdict::Deny { .. } => tat,
-            };
-            decided = Some(decided.map_or(one, |worst| stricter(worst, one)));
-        }
-        let decided = decided.unwrap_or(Decision::Allow { charge: 0, standing: UNLIMITED });
-        if decided.is_allowed() {
-            for (i, _) in charges.iter().enumerate().filter(|(_, charge)| charge.cost > 0) {
-                if let Some(locked) = held(&locks, places[i].bucket) {
-                    self.store(locked, places[i], tats[i], now);
+            let one = self.take(i, charge, now);
+            if !one.is_allowed() {
+                for taken in &charges[..i] {
+                    self.give_back(taken, now);
                 }
+                return one;
             }
+            decided = Some(decided.map_or(one, |least| stricter(least, one)));
         }
-        decided
+        decided.unwrap_or(nothing)
     }
 
-    /// Locks every bucket of `charges`, always in the table's order, so that nobody waits in a circle.
-    fn lock_all(
-        &self,
-        charges: &[Charge<'_>],
-        places: &mut [Place; MAX_CHARGES],
-    ) -> [Option<(usize, Locked<'_>)>; MAX_CHARGES] {
-        let mut order = [usize::MAX; MAX_CHARGES];
-        for (i, charge) in charges.iter().enumerate() {
-            places[i] = self.place(charge);
-            order[i] = places[i].bucket;
-        }
-        order.sort_unstable();
-        let mut last = usize::MAX;
-        order.map(|bucket| {
-            let new = bucket != usize::MAX && bucket != last;
-            last = bucket;
-            new.then(|| (bucket, self.buckets[bucket].lock()))
-        })
+    fn give_back(&self, charge: &Charge<'_>, now: Instant) {
+        self.adjust(charge, now, |ahead| ahead.saturating_sub(charge.quota.nanos(charge.cost)));
     }
 
-    /// Moves each key's state by what `change` makes of it.
-    fn adjust(
-        &self,
-        charges: &[Charge<'_>],
-        now: Instant,
-        change: impl Fn(u64, &Charge<'_>) -> u64,
-    ) {
-        for charge in charges {
-            let place = self.place(charge);
-            let locked = self.buckets[place.bucket].lock();
-            let tat = locked.tat(place.tag).unwrap_or_default();
+    /// Moves a key's state by what `change` makes of how far it is ahead of `now`.
+    fn adjust(&self, charge: &Charge<'_>, now: Instant, change: impl Fn(u64) -> u64) {
+        self.update(charge, now, |tat| {
             let ahead = tat.as_nanos().saturating_sub(now.as_nanos());
-            let tat = now.as_nanos().saturating_add(change(ahead, charge));
-            self.store(&locked, place, Instant::from_nanos(tat), now);
-        }
+            let tat = now.as_nanos().saturating_add(change(ahead));
+            (Some(Instant::from_nanos(tat)), ())
+        });
     }
 
-    fn store(&self, locked: &Locked<'_>, place: Place, tat: Instant, now: Instant) {
-        if locked.store(place.tag, tat, now) == Claim::Evict {
+    /// Sets a key's state to what `change` makes of it.
+    #[inline]
+    fn update<T>(
+        &self,
+        charge: &Charge<'_>,
+        now: Instant,
+        change: impl Fn(Instant) -> (Option<Instant>, T),
+    ) -> T {
+        let place = self.place(charge);
+        let (told, evicted) = self.buckets[place.bucket].update(place.tag, now, change);
+        if evicted {
             self.evictions.increment(1);
         }
+        told
     }
 }
 
 impl RateStore for MemoryRateStore {
     async fn decide(&self, charges: &[Charge<'_>], now: Instant) -> Decision {
         match charges {
-            [charge] => self.decide_one(charge, now),
+            [charge] => self.take(0, charge, now),
             _ if charges.len() > MAX_CHARGES => {
                 let standing = Standing { remaining: 0, ..UNLIMITED };
                 Decision::Deny { charge: MAX_CHARGES, standing, retry_after: UNLIMITED.reset }
@@ -180,31 +146,52 @@ impl RateStore for MemoryRateStore {
     }
 
     async fn settle(&self, charges: &[Charge<'_>], now: Instant) {
-        self.adjust(charges, now, |ahead, charge| {
-            let most = charge.quota.nanos(charge.quota.burst()).saturating_mul(2);
-            // What is owed already is kept, also when a smaller quota came in between.
-            ahead.saturating_add(charge.quota.nanos(charge.cost)).min(most.max(ahead))
-        });
+        for charge in charges {
+            self.adjust(charge, now, |ahead| {
+                let most = charge.quota.nanos(charge.quota.burst()).saturating_mul(2);
+                // What is owed already is kept, also when a smaller quota came in between.
+                ahead.saturating_add(charge.quota.nanos(charge.cost)).min(most.max(ahead))
+            });
+        }
     }
 
     async fn refund(&self, charges: &[Charge<'_>], now: Instant) {
-        self.adjust(charges, now, |ahead, charge| {
-            ahead.saturating_sub(charge.quota.nanos(charge.cost))
-        });
+        for charge in charges {
+            self.give_back(charge, now);
+        }
     }
+}
+
+/// The key's next state, if it has to change, and the decision.
+fn judge(
+    index: usize,
+    charge: &Charge<'_>,
+    tat: Instant,
+    now: Instant,
+) -> (Option<Instant>, Decision) {
+    match gcra(tat, charge.quota, charge.cost, now) {
+        Verdict::Allow { tat, standing } if tat <= LATEST => {
+            ((charge.cost > 0).then_some(tat), Decision::Allow { charge: index, standing })
+        }
+        // Later than the table can tell: such a quota ends before its burst does.
+        Verdict::Allow { standing, .. } => {
+            let (standing, retry_after) = (Standing { remaining: 0, ..standing }, standing.reset);
+            (None, Decision::Deny { charge: index, standing, retry_after })
+        }
+        Verdict::Deny { retry_after, standing } => {
+            (None, Decision::Deny { charge: index, standing, retry_after })
+        }
+    }
+}
+
+/// The part of a hash that tells keys of one bucket apart; zero names an unused slot.
+const fn tag(hash: u64) -> u32 {
+    let tag = hash as u32;
+    if tag == 0 { 1 } else { tag }
 }
 
 /// The standing of a decision without charges.
 const UNLIMITED: Standing = Standing { remaining: u32::MAX, reset: std::time::Duration::ZERO };
-
-fn decision(index: usize, charge: &Charge<'_>, tat: Instant, now: Instant) -> Decision {
-    match gcra(tat, charge.quota, charge.cost, now) {
-        Verdict::Allow { standing, .. } => Decision::Allow { charge: index, standing },
-        Verdict::Deny { retry_after, standing } => {
-            Decision::Deny { charge: index, standing, retry_after }
-        }
-    }
-}
 
 /// The answer that binds of two: a refusal before a permission, then the longer wait or the less left.
 fn stricter(one: Decision, other: Decision) -> Decision {
@@ -216,10 +203,6 @@ fn stricter(one: Decision, other: Decision) -> Decision {
         (one, _) => one.is_allowed(),
     };
     if other_binds { other } else { one }
-}
-
-fn held<'l, 'a>(locks: &'l [Option<(usize, Locked<'a>)>], bucket: usize) -> Option<&'l Locked<'a>> {
-    locks.iter().flatten().find(|(own, _)| *own == bucket).map(|(_, locked)| locked)
 }
 
 #[cfg(test)]

@@ -1,99 +1,175 @@
 //! The table under [`MemoryRateStore`](super::MemoryRateStore): buckets of one cache line.
+//!
+//! A key that has a slot is changed by one compare-exchange, without a lock. Only who gives a slot to
+//! another key takes the bucket's lock, so that no key ever has two.
+//!
+//! A slot changes hands in three steps: its state becomes vacant, its tag changes, its state is set.
+//! A reader loads the tag, the state, and the tag again. If both tags are its own, so is the state:
+//! another key's state is stored only after the tag has changed. And what it then wants to exchange
+//! carries a version that each change of hands moves on.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::hint::select_unpredictable;
 
 use gabion_clock::Instant;
 
-/// States per bucket: what fits into 64 bytes beside the lock.
-pub(super) const WAYS: usize = 5;
+use super::sync::{AtomicU32, AtomicU64, Ordering, WAYS, pause};
 
-/// Names an unused slot; a key whose tag would be zero takes one instead.
-const UNUSED: u32 = 0;
+/// The lowest bits of a state: how often its slot has changed hands.
+const VERSION_BITS: u32 = 6;
+const VERSION: u64 = (1 << VERSION_BITS) - 1;
 
-/// Five states behind one lock, together one cache line, so that a decision touches no other.
+/// The last arrival time that a state can tell: nine years after the clock's origin.
+pub(super) const LATEST: Instant = Instant::from_nanos(u64::MAX >> VERSION_BITS);
+
+/// The slots of some keys, together one cache line, so that a decision touches no other.
 #[repr(align(64))]
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
-    /// One while somebody changes the slots.
+    /// One while somebody gives a slot to another key.
     lock: AtomicU32,
-    /// Changed only under the lock; a tag is stored after its state.
     tags: [AtomicU32; WAYS],
-    /// The theoretical arrival time of each slot's key, in nanoseconds.
-    tats: [AtomicU64; WAYS],
+    /// The theoretical arrival time of each slot's key in nanoseconds, above the version. A time of
+    /// zero is vacant: no quota was used, and only who has the lock may use the slot.
+    states: [AtomicU64; WAYS],
+}
+
+/// The state of a key as it was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Held {
+    slot: usize,
+    state: u64,
 }
 
 /// What a new key took.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Claim {
+enum Claim {
     /// A slot that nobody used, or whose quota was whole again.
     Free,
     /// The slot of a key that was still in use.
     Evict,
+    /// Nothing: the key got a slot in the meantime.
+    Present,
 }
 
-/// The part of a hash that tells keys of one bucket apart.
-pub(super) const fn tag(hash: u64) -> u32 {
-    let tag = hash as u32;
-    if tag == UNUSED { 1 } else { tag }
+impl Held {
+    /// The arrival time that it tells.
+    pub(super) const fn tat(self) -> Instant {
+        Instant::from_nanos(self.state >> VERSION_BITS)
+    }
 }
 
 impl Bucket {
-    /// The state of `tag`, read without the lock: old by an instant, never another key's.
-    pub(super) fn glance(&self, tag: u32) -> Option<Instant> {
-        let slot = self.tags.iter().position(|own| own.load(Ordering::Acquire) == tag)?;
-        let tat = self.tats[slot].load(Ordering::Acquire);
-        // A slot that changed hands meanwhile carries another tag by now.
-        (self.tags[slot].load(Ordering::Acquire) == tag).then(|| Instant::from_nanos(tat))
+    /// The state of `tag`, which was its state at one moment of this call.
+    #[inline]
+    pub(super) fn find(&self, tag: u32) -> Option<Held> {
+        // All of them, without a branch for each: which one it is cannot be predicted.
+        let found = self.tags.iter().enumerate().fold(WAYS, |found, (slot, own)| {
+            select_unpredictable(own.load(Ordering::Acquire) == tag, slot, found)
+        });
+        let state = self.states.get(found)?.load(Ordering::Acquire);
+        let unchanged = self.tags[found].load(Ordering::Relaxed) == tag;
+        (unchanged && !is_vacant(state)).then_some(Held { slot: found, state })
     }
 
-    /// Waits for the lock; whoever holds it does so for some nanoseconds.
-    pub(super) fn lock(&self) -> Locked<'_> {
-        let mut tries = 0_u32;
-        while self.lock.compare_exchange_weak(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            tries += 1;
-            // The holder may have lost its core: give it ours instead of burning it.
-            if tries.is_multiple_of(64) {
-                std::thread::yield_now();
-            } else {
-                std::hint::spin_loop();
+    /// Sets the state of `tag` to what `change` makes of it; `None` leaves it. `change` is asked again when
+    /// somebody else was faster. Tells also whether another key lost a state in use.
+    #[inline]
+    pub(super) fn update<T>(
+        &self,
+        tag: u32,
+        now: Instant,
+        change: impl Fn(Instant) -> (Option<Instant>, T),
+    ) -> (T, bool) {
+        loop {
+            let held = self.find(tag);
+            let (next, told) = change(held.map_or(Instant::ORIGIN, Held::tat));
+            let Some(next) = next else { return (told, false) };
+            match held {
+                Some(held) if self.replace(held, next) => return (told, false),
+                Some(_) => {}
+                None => match self.claim(tag, next, now) {
+                    Claim::Free => return (told, false),
+                    Claim::Evict => return (told, true),
+                    Claim::Present => {}
+                },
             }
+        }
+    }
+
+    /// Sets the state that was read as `held` to `tat`; false if it has changed since.
+    #[inline]
+    fn replace(&self, held: Held, tat: Instant) -> bool {
+        let state = packed(tat, held.state);
+        let exchanged = self.states[held.slot].compare_exchange(
+            held.state,
+            state,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        exchanged.is_ok()
+    }
+
+    /// Gives a slot to `tag` with the state `tat`: one that is vacant or whole, or else the one that is
+    /// whole soonest.
+    #[cold]
+    fn claim(&self, tag: u32, tat: Instant, now: Instant) -> Claim {
+        let locked = self.lock();
+        let claimed = locked.claim(tag, tat, now);
+        drop(locked);
+        claimed
+    }
+
+    fn lock(&self) -> Locked<'_> {
+        let mut tries = 0;
+        while self.lock.compare_exchange(0, 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            tries += 1;
+            pause(tries);
         }
         Locked(self)
     }
 }
 
-/// A bucket that nobody else changes.
-pub(super) struct Locked<'a>(&'a Bucket);
+/// A bucket whose slots nobody else gives away.
+struct Locked<'a>(&'a Bucket);
 
 impl Locked<'_> {
-    /// The state of `tag`.
-    pub(super) fn tat(&self, tag: u32) -> Option<Instant> {
-        let slot = self.slot(tag)?;
-        Some(Instant::from_nanos(self.0.tats[slot].load(Ordering::Relaxed)))
-    }
-
-    /// Stores the state of `tag`, in its own slot or in the one that is soonest or already whole.
-    pub(super) fn store(&self, tag: u32, tat: Instant, now: Instant) -> Claim {
-        if let Some(slot) = self.slot(tag) {
-            self.0.tats[slot].store(tat.as_nanos(), Ordering::Release);
+    fn claim(&self, tag: u32, tat: Instant, now: Instant) -> Claim {
+        let Bucket { tags, states, .. } = self.0;
+        let own = tags.iter().position(|own| own.load(Ordering::Relaxed) == tag);
+        if let Some(slot) = own {
+            let state = states[slot].load(Ordering::Acquire);
+            if !is_vacant(state) {
+                return Claim::Present;
+            }
+            states[slot].store(packed(tat, state), Ordering::Release);
             return Claim::Free;
         }
-        let (slot, oldest) = self.oldest();
-        // Readers without the lock see the slot unused before they could see another key's state.
-        self.0.tags[slot].store(UNUSED, Ordering::Release);
-        self.0.tats[slot].store(tat.as_nanos(), Ordering::Release);
-        self.0.tags[slot].store(tag, Ordering::Release);
-        if oldest <= now.as_nanos() { Claim::Free } else { Claim::Evict }
+        let (slot, state) = self.vacate();
+        tags[slot].store(tag, Ordering::Release);
+        states[slot].store(packed(tat, state.wrapping_add(1)), Ordering::Release);
+        if state >> VERSION_BITS <= now.as_nanos() { Claim::Free } else { Claim::Evict }
     }
 
-    fn slot(&self, tag: u32) -> Option<usize> {
-        self.0.tags.iter().position(|own| own.load(Ordering::Relaxed) == tag)
-    }
-
-    /// The slot with the smallest state; an unused one has zero.
-    fn oldest(&self) -> (usize, u64) {
-        let tats = self.0.tats.iter().map(|tat| tat.load(Ordering::Relaxed)).enumerate();
-        tats.min_by_key(|(_, tat)| *tat).unwrap_or_default()
+    /// Makes the slot with the smallest state vacant; what it was.
+    fn vacate(&self) -> (usize, u64) {
+        let mut tries = 0;
+        loop {
+            let states = self.0.states.iter().map(|state| state.load(Ordering::Relaxed));
+            let (slot, state) =
+                states.enumerate().min_by_key(|(_, state)| *state).unwrap_or_default();
+            let vacant = state & VERSION;
+            let exchanged = self.0.states[slot].compare_exchange(
+                state,
+                vacant,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            );
+            if exchanged.is_ok() {
+                return (slot, state);
+            }
+            // Its key was charged just now.
+            tries += 1;
+            pause(tries);
+        }
     }
 }
 
@@ -103,36 +179,12 @@ impl Drop for Locked<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+const fn is_vacant(state: u64) -> bool {
+    state >> VERSION_BITS == 0
+}
 
-    fn at(nanos: u64) -> Instant {
-        Instant::from_nanos(nanos)
-    }
-
-    #[test]
-    fn a_bucket_is_one_cache_line() {
-        assert_eq!((size_of::<Bucket>(), align_of::<Bucket>()), (64, 64));
-    }
-
-    #[test]
-    fn a_full_bucket_gives_up_the_key_that_is_whole_first() {
-        let bucket = Bucket::default();
-        let locked = bucket.lock();
-        for tag in 1..=5 {
-            assert_eq!(locked.store(tag, at(u64::from(tag) * 10), at(0)), Claim::Free);
-        }
-        assert_eq!(locked.store(6, at(60), at(5)), Claim::Evict);
-        assert_eq!(locked.tat(1), None);
-        assert_eq!(locked.store(7, at(70), at(20)), Claim::Free);
-        assert_eq!((locked.tat(2), locked.tat(3)), (None, Some(at(30))));
-    }
-
-    #[test]
-    fn a_glance_sees_what_was_stored() {
-        let bucket = Bucket::default();
-        bucket.lock().store(9, at(90), at(0));
-        assert_eq!((bucket.glance(9), bucket.glance(8)), (Some(at(90)), None));
-    }
+/// `tat` with the version of `state`.
+const fn packed(tat: Instant, state: u64) -> u64 {
+    let tat = if tat.as_nanos() > LATEST.as_nanos() { LATEST } else { tat };
+    tat.as_nanos() << VERSION_BITS | state & VERSION
 }
