@@ -39,16 +39,22 @@
 //! ```
 
 pub mod gcra;
+#[cfg(feature = "governor")]
+pub mod governed;
 pub mod metrics;
+pub mod proxy_protocol;
 pub mod quota;
 pub mod rate;
 
 pub mod admission;
-mod bulkhead;
+pub mod bulkhead;
 mod class;
 mod client_addr;
+mod coding;
 mod connections;
 mod deadline;
+mod frames;
+mod framing;
 mod host;
 mod mode;
 mod progress;
@@ -59,11 +65,14 @@ pub use self::{
     bulkhead::BulkheadConfig,
     class::Class,
     client_addr::{ClientAddr, InvalidCidr, RateKeyBytes, TrustedProxies},
+    coding::{ContentCoding, UnsupportedCoding},
     connections::{ConnectionConfig, ConnectionPermit, ConnectionTable, ConnectionsFull},
-    deadline::{Deadline, DeadlineExceeded},
+    deadline::{Deadline, DeadlineExceeded, DeadlineTrust},
+    frames::{FrameMeter, TooManyFrames},
+    framing::{Framing, FramingError, check_framing, content_length},
     host::{HostError, HostRule, InvalidHost},
     mode::LimitMode,
     progress::{Overdue, Progress},
-    size::{Counted, SizeConfig, SizeError, check_declared, check_head},
+    size::{Counted, Inflation, SizeConfig, SizeError, check_declared, check_head},
     time::{ByteRate, TimeConfig},
 };
