@@ -11,7 +11,7 @@ use gabion_benches::{
     rounds::{Compared, Rounds},
     subject::{
         cached::{Ours, QuickCache},
-        rate::{Governor, Keys, Table as RateTable},
+        rate::{Governor, Keys, Strangers, Table as RateTable},
         token::{Cold, Issuing, Jsonwebtoken, JsonwebtokenIssuing, Remembered, Tokens},
     },
     table::Table,
@@ -148,6 +148,11 @@ fn rate_checks(ratios: &mut Ratios, rounds: Rounds) {
     let (mut ours, mut peer) = (RateTable::denying(&keys), Governor::denying(&keys));
     let compared = rounds.compare(|| ours.check(), || peer.check());
     ratios.tell_ratio("rate check denied, 1000 keys", "governor", compared, "–");
+    let (mut ours, mut peer) = (RateTable::for_strangers(), Governor::for_strangers());
+    let (mut names, mut peers_names) = (Strangers::default(), Strangers::default());
+    let compared = rounds
+        .compare(|| ours.check_stranger(&mut names), || peer.check_stranger(&mut peers_names));
+    ratios.tell_ratio("rate check, a key never seen", "governor", compared, "–");
 }
 
 fn tokens(ratios: &mut Ratios, rounds: Rounds) {

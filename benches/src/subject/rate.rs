@@ -44,6 +44,23 @@ impl Keys {
     }
 }
 
+/// One name after the other, each once.
+#[derive(Debug, Default)]
+pub struct Strangers {
+    count: u64,
+    name: String,
+}
+
+impl Strangers {
+    fn next_name(&mut self) -> &String {
+        self.count += 1;
+        self.name.clear();
+        self.name.push_str("user-");
+        self.name.push_str(itoa::Buffer::new().format(self.count));
+        &self.name
+    }
+}
+
 /// Our table. Every key is in use: it has taken units that have not all come back.
 pub struct Table {
     store: MemoryRateStore,
@@ -96,6 +113,22 @@ impl Table {
             step: 0,
             clock: SystemClock::new(),
         }
+    }
+
+    /// A table of the reference server's size, to be asked for [names that nobody had](Strangers).
+    #[must_use]
+    pub fn for_strangers() -> Self {
+        let mut this =
+            Self::new(&Keys::new(1), 100_000, Quota::new(Rate::per_second(PER_SECOND), BURST));
+        this.step = 1000;
+        this
+    }
+
+    /// One check of a name that was never seen.
+    #[inline]
+    pub fn check_stranger(&mut self, strangers: &mut Strangers) -> Decision {
+        self.now = Instant::from_nanos(self.now.as_nanos() + self.step);
+        self.decide(strangers.next_name().as_bytes(), self.now)
     }
 
     /// One check at the passed-in time.
@@ -157,6 +190,20 @@ impl Governor {
         Self { limiter, keys: Arc::clone(keys), at: 0 }
     }
 
+    /// Without a key, to be asked for [names that nobody had](Strangers); it keeps all of them.
+    #[must_use]
+    pub fn for_strangers() -> Self {
+        let quota = governor::Quota::per_second(NonZeroU32::MIN);
+        let limiter = RateLimiter::dashmap(quota);
+        Self { limiter, keys: Keys::new(1), at: 0 }
+    }
+
+    /// One check of a name that was never seen; whether it was allowed.
+    #[inline]
+    pub fn check_stranger(&mut self, strangers: &mut Strangers) -> bool {
+        self.limiter.check_key(strangers.next_name()).is_ok()
+    }
+
     /// One check; whether it was allowed.
     #[inline]
     pub fn check(&mut self) -> bool {
@@ -176,6 +223,15 @@ mod tests {
             let (mut ours, mut peer) = (Table::allowing(&keys), Governor::allowing(&keys));
             assert!((0..5000).all(|_| ours.check().is_allowed() && peer.check()));
         }
+    }
+
+    #[test]
+    fn a_name_that_nobody_had_is_allowed() {
+        let (mut ours, mut peer) = (Table::for_strangers(), Governor::for_strangers());
+        let (mut names, mut peers_names) = (Strangers::default(), Strangers::default());
+        assert!((0..5000).all(|_| {
+            ours.check_stranger(&mut names).is_allowed() && peer.check_stranger(&mut peers_names)
+        }));
     }
 
     #[test]
