@@ -71,7 +71,7 @@ types! {
         "Move parameters into the body.";
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", UNSUPPORTED_MEDIA_TYPE, "Unsupported media type",
         "The body is not of a type that this route reads.",
-        "Send 'Content-Type: application/json' and no content encoding.";
+        "Send 'Content-Type: application/json', and no content encoding but gzip or deflate.";
     MISDIRECTED = "misdirected", MISDIRECTED_REQUEST, "Misdirected request",
         "The Host of the request is not served here.",
         "Use the server's own name.";

@@ -5,7 +5,9 @@ use std::{
 
 use gabion_auth::Principal;
 use gabion_clock::{Instant, UnixTime};
-use gabion_limits::{ClientAddr, Deadline, admission::Permit, gcra::Standing, quota::Quota};
+use gabion_limits::{
+    ClientAddr, Deadline, admission::Permit, bulkhead::BulkheadPermit, gcra::Standing, quota::Quota,
+};
 use gabion_monitor::{RequestId, TraceContext};
 use http::request::Parts;
 
@@ -41,14 +43,21 @@ pub struct Exchange {
     pub route: &'static Route,
     /// The path's parameters, in the template's order.
     pub params: Vec<(&'static str, String)>,
-    /// When the answer must be there.
+    /// When the answer must be there; what is called on the way is told how much of it is left
+    /// ([`Deadline::header_value`]).
     pub deadline: Option<Deadline>,
     /// Who calls, once a guard knows.
     pub principal: Option<Arc<Principal>>,
     /// The place among the requests in flight; kept until the answer is complete.
     pub permit: Option<Permit>,
+    /// The place among those who do expensive work; kept as long.
+    pub place: Option<BulkheadPermit>,
+    /// Whether an HTTP/1 connection ends with the answer: nothing else on it is to be trusted.
+    pub closes: bool,
     /// What rate limits have left, for the response's fields.
     pub standings: [Option<Noted>; 3],
+    /// What the request costs beyond what was taken at the door.
+    pub late_cost: LateCost,
 }
 
 /// What one limit allows, and what is left of it.
@@ -60,6 +69,39 @@ pub struct Noted {
     pub quota: Quota,
     /// What is left.
     pub standing: Standing,
+}
+
+/// Units that a request costs beyond, or less than, what limits took at the door.
+///
+/// Limits with [late costs](crate::guards::RateGuard::late_costs) take it when the request is
+/// answered. Behind a [`WallLayer`](crate::WallLayer) it stands in the extensions of the service's
+/// response; a [`Handler`](crate::Handler) has [`Exchange::charge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LateCost(i64);
+
+impl LateCost {
+    /// So many units more.
+    #[must_use]
+    pub const fn charge(units: u32) -> Self {
+        Self(units as i64)
+    }
+
+    /// So many units less.
+    #[must_use]
+    pub const fn refund(units: u32) -> Self {
+        Self(-(units as i64))
+    }
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    /// More, or where negative less.
+    pub(crate) const fn units(self) -> i64 {
+        self.0
+    }
 }
 
 impl Exchange {
@@ -87,8 +129,31 @@ impl Exchange {
 
     /// Keeps what a limit has left, to be told with the response.
     pub fn note_standing(&mut self, limit: &'static str, quota: Quota, standing: Standing) {
-        if let Some(free) = self.standings.iter_mut().find(|slot| slot.is_none()) {
-            *free = Some(Noted { limit, quota, standing });
+        let mut slots = self.standings.iter_mut();
+        let own = slots.find(|slot| slot.is_none_or(|noted| noted.limit == limit));
+        if let Some(own) = own {
+            *own = Some(Noted { limit, quota, standing });
         }
+    }
+
+    /// What was noted of a limit.
+    #[must_use]
+    pub fn noted(&self, limit: &str) -> Option<&Noted> {
+        self.standings.iter().flatten().find(|noted| noted.limit == limit)
+    }
+
+    /// Takes `units` more from the limits with [late costs](crate::guards::RateGuard::late_costs),
+    /// when the request is answered. They are never refused: what goes beyond a quota is owed, up to one
+    /// more burst.
+    ///
+    /// Nothing is taken when the client leaves before the answer. Where that could be made use of, let
+    /// the door take the most that a request may cost, and [give back](Self::refund) the rest.
+    pub fn charge(&mut self, units: u32) {
+        self.late_cost = self.late_cost.and(LateCost::charge(units));
+    }
+
+    /// Gives `units` of what was taken at the door back, when the request is answered.
+    pub fn refund(&mut self, units: u32) {
+        self.late_cost = self.late_cost.and(LateCost::refund(units));
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! `serde` stops at the first fault and takes the last of two equal names. Here a body is parsed into
 //! a tree that refuses what is ambiguous, the tree is held against the route's JSON Schema with every
-//! fault noted, and only then made into a type.
+//! fault noted, and only then made into a type. A body may come compressed ([`Decompressed`]); its
+//! bounds are those of what comes out.
 
 mod body;
 mod media;
@@ -10,7 +11,7 @@ mod schema;
 mod strict;
 
 use gabion_errors::{BoxError, FieldError, Problem, Rejection};
-use gabion_limits::SizeConfig;
+use gabion_limits::{ContentCoding, SizeConfig};
 use http::{HeaderMap, header::CONTENT_TYPE};
 use http_body::Body;
 use serde_json::Value;
@@ -20,7 +21,7 @@ pub use self::{
     schema::validate,
     strict::parse,
 };
-use crate::{BodyRule, Exchange};
+use crate::{BodyRule, Decompressed, Exchange};
 
 /// Reads the body that the request's route declares; `None` where there is none.
 ///
@@ -56,8 +57,8 @@ pub struct Examined {
 ///
 /// # Errors
 ///
-/// 415 for another media type or an encoding, 413 beyond the size, 408 when the client is too slow, 400
-/// for what is not JSON.
+/// 415 for another media type or an encoding that is not read, 413 beyond the size, 408 when the client
+/// is too slow, 400 for what is not JSON, or not of its encoding.
 pub async fn examine<B>(
     exchange: &Exchange,
     body: B,
@@ -84,6 +85,8 @@ where
         return Ok(None);
     }
     media::check(&exchange.head.headers)?;
+    let coding = ContentCoding::of(&exchange.head.headers)?;
+    let body = Decompressed::new(body, coding, sizes.inflation(sizes.json_body));
     let bytes = collect(body, sizes.json_body).await?;
     if optional && bytes.is_empty() {
         return Ok(None);
@@ -97,9 +100,13 @@ where
 ///
 /// # Errors
 ///
-/// 415 for another media type or an encoding.
+/// 415 for another media type or an encoding that is not read.
 pub fn check_unread(headers: &HeaderMap, body: &impl Body) -> Result<(), Rejection> {
-    if body.is_end_stream() { Ok(()) } else { media::check(headers) }
+    if body.is_end_stream() {
+        return Ok(());
+    }
+    ContentCoding::of(headers)?;
+    media::check(headers)
 }
 
 #[cfg(test)]

@@ -47,6 +47,7 @@
 //! ```
 
 mod contract;
+mod decompress;
 mod exchange;
 mod guard;
 pub mod guards;
@@ -59,7 +60,8 @@ pub use self::{
     contract::{
         Answer, BodyRule, CacheRule, DeadlineRule, Parameter, RateRule, RouteContract, Schema,
     },
-    exchange::{Exchange, Noted, Peer},
+    decompress::{DecompressError, Decompressed},
+    exchange::{Exchange, LateCost, Noted, Peer},
     guard::Guard,
     problem::problem_response,
     routes::{Match, Route, RouteError, RouteTable, Routes},

@@ -22,7 +22,7 @@ use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Problem, Rejection, guarded};
 use gabion_limits::{ClientAddr, Deadline};
 use gabion_monitor::{LatencyWindow, RequestId, TraceContext};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header, response};
 
 pub use self::{
     body::WallBody,
@@ -30,7 +30,7 @@ pub use self::{
 };
 use self::{deadline::within, track::Track};
 use crate::{
-    CacheRule, DeadlineRule, Exchange, Guard, Peer, Routes,
+    CacheRule, DeadlineRule, Exchange, Guard, LateCost, Peer, Routes,
     problem::{log, problem_response},
 };
 
@@ -99,6 +99,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 const API_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
@@ -145,6 +146,9 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
             });
             within(deadline, now, pin!(guarded(name, work))).await
         };
+        if exchange.late_cost != LateCost::default() {
+            this.guards.settle(&mut exchange).await;
+        }
         let request_id = &exchange.request_id;
         let response = match outcome {
             Ok(response) => response.map(WallBody::handler),
@@ -188,7 +192,9 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
             deadline: deadline.map(|time| Deadline::after(now, time)),
             principal: None,
             permit: None,
+            closes: false,
             standings: [None; 3],
+            late_cost: LateCost::default(),
         };
         (exchange, matched.refusal)
     }
@@ -226,6 +232,9 @@ fn stamp(exchange: &Exchange, response: &mut response::Parts) {
         headers.entry(header::CACHE_CONTROL).or_insert(value.unwrap_or(NO_STORE));
     } else if response.status != http::StatusCode::NOT_MODIFIED {
         headers.insert(header::CACHE_CONTROL, NO_STORE);
+    }
+    if exchange.closes && exchange.head.version <= Version::HTTP_11 {
+        headers.insert(header::CONNECTION, CLOSE);
     }
     limits::stamp(&exchange.standings, headers);
 }

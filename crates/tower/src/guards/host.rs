@@ -18,6 +18,9 @@ impl HostGuard {
 impl Guard for HostGuard {
     async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
         let head = &exchange.head;
-        Ok(self.0.check(head.version, &head.uri, &head.headers)?)
+        let checked = self.0.check(head.version, &head.uri, &head.headers);
+        // Who does not agree with us about the host may not agree about what comes next either.
+        exchange.closes |= checked.is_err();
+        Ok(checked?)
     }
 }

@@ -2,8 +2,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use gabion_errors::Rejection;
-use gabion_limits::{SizeConfig, check_declared, check_head};
-use http::header::CONTENT_LENGTH;
+use gabion_limits::{SizeConfig, check_declared, check_head, content_length};
 
 use crate::{BodyRule, Exchange, Guard};
 
@@ -28,8 +27,7 @@ impl Guard for SizeGuard {
     async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
         let (head, sizes) = (&exchange.head, self.0.load());
         check_head(&head.method, &head.uri, &head.headers, &sizes)?;
-        let Some(length) = head.headers.get(CONTENT_LENGTH) else { return Ok(()) };
-        let length = length.to_str().ok().and_then(|text| text.parse().ok());
+        let length = content_length(&head.headers).inspect_err(|_| exchange.closes = true)?;
         let limit = match exchange.contract().body {
             BodyRule::Stream => sizes.body,
             BodyRule::Empty | BodyRule::Json(_) | BodyRule::OptionalJson(_) => sizes.json_body,

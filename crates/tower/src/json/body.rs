@@ -6,12 +6,13 @@ use gabion_errors::{BoxError, Problem, Rejection, types};
 use gabion_limits::Counted;
 use http_body::Body;
 
+use crate::DecompressError;
+
 /// Reads a whole body of at most `limit`.
 ///
 /// # Errors
 ///
-/// 413 beyond the limit; what the body itself says it failed of, if it carries a [`Rejection`]'s
-/// problem; else 400.
+/// 413 beyond the limit; else as [`broken`].
 pub async fn collect<B>(body: B, limit: ByteSize) -> Result<Bytes, Rejection>
 where
     B: Body<Error: Into<BoxError>>,
@@ -29,9 +30,17 @@ where
     Ok(whole.freeze())
 }
 
-/// The rejection for a body that ended with `error`.
+/// The rejection for a body that ended with `error`: 408 for [`TooSlow`], what a [`DecompressError`]
+/// says, else 400.
 #[must_use]
 pub fn broken(error: BoxError) -> Rejection {
+    let error = match error.downcast::<DecompressError>() {
+        Ok(error) => match *error {
+            DecompressError::Body(error) => error,
+            error => return error.into(),
+        },
+        Err(error) => error,
+    };
     match error.downcast::<TooSlow>() {
         Ok(slow) => Rejection::new(Problem::new(&types::REQUEST_TIMEOUT)).caused_by(slow),
         Err(error) => Rejection::new(

@@ -1,14 +1,8 @@
 use gabion_errors::{Problem, Rejection, types};
-use http::{
-    HeaderMap,
-    header::{CONTENT_ENCODING, CONTENT_TYPE},
-};
+use http::{HeaderMap, header::CONTENT_TYPE};
 
-/// Lets `application/json` pass, with no charset but UTF-8 and no encoding.
+/// Lets `application/json` pass, with no charset but UTF-8.
 pub(super) fn check(headers: &HeaderMap) -> Result<(), Rejection> {
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
-        return Err(refuse("the body must not be encoded"));
-    }
     let mut types = headers.get_all(CONTENT_TYPE).iter();
     let (Some(media), None) = (types.next(), types.next()) else {
         return Err(refuse("exactly one Content-Type is needed, application/json"));
