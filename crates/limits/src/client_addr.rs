@@ -1,9 +1,12 @@
 mod forwarded;
+mod network;
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use http::{HeaderMap, HeaderName, header::FORWARDED};
 use ipnet::{IpNet, Ipv4Net};
+
+pub use self::network::RateKeyBytes;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -15,6 +18,9 @@ const MAX_HOPS: usize = 32;
 pub struct ClientAddr(IpAddr);
 
 impl ClientAddr {
+    /// The leading bits of an IPv6 address that one subscriber has at least.
+    pub const SUBSCRIBER: u8 = 64;
+
     /// The address `ip`, as of a connection's peer.
     #[must_use]
     pub const fn new(ip: IpAddr) -> Self {
@@ -30,29 +36,15 @@ impl ClientAddr {
     /// What limits by address count by. Of an IPv6 address it is the /64 network: that much belongs
     /// to one subscriber, who can use a new address of it for each request.
     #[must_use]
-    pub fn rate_key(&self) -> RateKeyBytes {
-        RateKeyBytes(match self.0 {
-            IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
-            IpAddr::V6(ip) => (u128::from(ip) >> 64 << 64).to_be_bytes(),
-        })
+    pub const fn rate_key(&self) -> RateKeyBytes {
+        self.rate_key_of(Self::SUBSCRIBER)
     }
-}
 
-/// The bytes of a [`ClientAddr`] that limits count by: IPv4 as mapped into IPv6, IPv6 as its /64.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct RateKeyBytes([u8; 16]);
-
-impl RateKeyBytes {
-    /// The bytes.
+    /// The same with another number of leading bits for IPv6: fewer where whole sites should count as
+    /// one, 128 where each address does.
     #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 16] {
-        &self.0
-    }
-}
-
-impl AsRef<[u8]> for RateKeyBytes {
-    fn as_ref(&self) -> &[u8] {
-        &self.0
+    pub const fn rate_key_of(&self, ipv6_prefix: u8) -> RateKeyBytes {
+        RateKeyBytes::of(self.0, ipv6_prefix)
     }
 }
 
@@ -95,12 +87,20 @@ impl TrustedProxies {
         nets.collect::<Result<_, _>>().map(Self)
     }
 
+    /// Whether `addr` is one of them.
+    #[must_use]
+    pub fn contains(&self, addr: IpAddr) -> bool {
+        self.trusts(ClientAddr::new(addr))
+    }
+
     /// The address to account a request to: the first one from the right that is not a trusted proxy.
     ///
     /// `Forwarded` (RFC 7239) is read, or else `X-Forwarded-For`. Where both are there and lead to
     /// different addresses neither is believed, since a proxy appends to one and passes on whatever
     /// the client wrote into the other. The walk ends at the last good hop when the next one cannot be
-    /// understood, hides itself (`unknown`, `_name`) or is the 33rd.
+    /// understood, hides itself (`unknown`, `_name`), is empty, has a zone (`fe80::1%eth0`) or is the
+    /// 33rd. HTTP's lists pass over empty elements; here what a proxy should have said and did not is
+    /// no reason to believe what stands before it.
     #[must_use]
     pub fn client_addr(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddr {
         let peer = ClientAddr::new(peer);

@@ -2,7 +2,8 @@
 
 use metrics::{Counter, Unit};
 
-/// Decisions of rate limits; labels `limit` (the limit's name) and `decision` (`allow`, `deny`).
+/// Decisions of rate limits; labels `limit` (the limit's name) and `decision` (`allow`, `deny`, or
+/// `shadow_deny` for what the mode shadow let through although it did not fit).
 pub const LIMIT_DECISIONS: &str = "gabion_limit_decisions_total";
 /// Keys that lost a state still in use because their part of the table was full; no labels.
 pub const RATE_EVICTIONS: &str = "gabion_rate_evictions_total";
@@ -23,8 +24,10 @@ pub fn describe() {
 pub struct LimitMetrics {
     /// Requests that fitted.
     pub allow: Counter,
-    /// Requests that did not.
+    /// Requests that did not, and were refused.
     pub deny: Counter,
+    /// Requests that did not, and were let through.
+    pub shadow_deny: Counter,
 }
 
 impl LimitMetrics {
@@ -32,6 +35,6 @@ impl LimitMetrics {
     #[must_use]
     pub fn new(limit: &'static str) -> Self {
         let counter = |decision: &'static str| metrics::counter!(LIMIT_DECISIONS, "limit" => limit, "decision" => decision);
-        Self { allow: counter("allow"), deny: counter("deny") }
+        Self { allow: counter("allow"), deny: counter("deny"), shadow_deny: counter("shadow_deny") }
     }
 }

@@ -66,6 +66,9 @@ fn every_spelling_of_an_address_is_read() {
         ("[2001:db8::1]", "2001:db8::1"),
         ("[2001:db8::1]:65535", "2001:db8::1"),
         ("::ffff:192.0.2.1", "192.0.2.1"),
+        ("::ffff:c000:201", "192.0.2.1"),
+        ("[::ffff:192.0.2.1]:443", "192.0.2.1"),
+        ("[2001:DB8:0:0::1]", "2001:db8::1"),
     ] {
         assert_eq!(by_list(&[written]), read, "{written}");
         assert_eq!(by_forwarded(&[&format!("for=\"{written}\"")]), read, "{written}");
@@ -91,6 +94,23 @@ fn what_cannot_be_understood_ends_the_walk_at_the_last_good_hop() {
         "[::1]x",
         "1:2:3",
         "192.0.2.1:_",
+        "192.0.2.1:_a b",
+        "192.0.2.01",
+        "0300.0.2.1",
+        "0xc0000201",
+        "3221225985",
+        "192.0.2.1/32",
+        "fe80::1%eth0",
+        "[fe80::1%25eth0]",
+        "[fe80::1%2]:80",
+        "[[2001:db8::1]]",
+        "[2001:db8::1]]",
+        "[]",
+        "::ffff:192.0.2.1:80",
+        "2001:db8::1::2",
+        "for=192.0.2.1",
+        "192.0.2.1;192.0.2.2",
+        "\u{a0}192.0.2.1",
     ] {
         assert_eq!(by_list(&[&format!("192.0.2.7, {bad}, 10.2.2.2")]), "10.2.2.2", "{bad}");
         let line = format!("for=192.0.2.7, for=\"{bad}\", for=10.2.2.2");
@@ -124,9 +144,52 @@ fn commas_and_escapes_inside_quotes_belong_to_the_value() {
 }
 
 #[test]
+fn an_empty_element_ends_the_walk_wherever_it_stands() {
+    for lines in [["6.6.6.6,"].as_slice(), &["6.6.6.6", ""], &["6.6.6.6, ,"], &["6.6.6.6,\t"]] {
+        assert_eq!(by_list(lines), PROXY, "{lines:?}");
+    }
+    assert_eq!(by_list(&["6.6.6.6,, 10.2.2.2"]), "10.2.2.2");
+    // What the client left empty before its own address changes nothing.
+    assert_eq!(by_list(&[", , 192.0.2.1"]), "192.0.2.1");
+    assert_eq!(by_forwarded(&["for=6.6.6.6,"]), PROXY);
+    assert_eq!(by_forwarded(&["for=6.6.6.6", ""]), PROXY);
+    assert_eq!(by_forwarded(&[", for=192.0.2.1"]), "192.0.2.1");
+}
+
+#[test]
+fn a_mapped_proxy_is_the_proxy() {
+    let peer = ip("::ffff:10.0.0.1");
+    let told = headers(&[(X_FORWARDED_FOR, "6.6.6.6, 192.0.2.1, ::ffff:10.2.2.2")]);
+    assert_eq!(trusted().client_addr(peer, &told).ip(), ip("192.0.2.1"));
+}
+
+#[test]
+fn bytes_that_are_no_text_end_the_walk() {
+    let value = http::HeaderValue::from_bytes(b"192.0.2.7, 192.0.2.1\xff, 10.2.2.2").unwrap();
+    for name in [X_FORWARDED_FOR, FORWARDED] {
+        let told = HeaderMap::from_iter([(name.clone(), value.clone())]);
+        let found = trusted().client_addr(ip(PROXY), &told).ip().to_string();
+        let wanted = if name == FORWARDED { PROXY } else { "10.2.2.2" };
+        assert_eq!(found, wanted);
+    }
+}
+
+#[test]
+fn an_open_quote_reaches_no_further_than_its_line() {
+    assert_eq!(by_forwarded(&["for=\"6.6.6.6", "for=192.0.2.1"]), "192.0.2.1");
+    // A proxy that joins lines joins what the client left open: then the proxy itself is accounted.
+    assert_eq!(by_forwarded(&["for=\"6.6.6.6, for=192.0.2.1"]), PROXY);
+}
+
+#[test]
 fn headers_that_contradict_each_other_are_both_ignored() {
     let told = headers(&[(FORWARDED, "for=6.6.6.6"), (X_FORWARDED_FOR, "192.0.2.1")]);
     assert_eq!(trusted().client_addr(ip(PROXY), &told).ip(), ip(PROXY));
+    // Also when only one of them can be understood.
+    for (one, other) in [("for=_hidden", "192.0.2.1"), ("for=6.6.6.6", "unknown")] {
+        let told = headers(&[(FORWARDED, one), (X_FORWARDED_FOR, other)]);
+        assert_eq!(trusted().client_addr(ip(PROXY), &told).ip(), ip(PROXY), "{one} {other}");
+    }
     let agreed = headers(&[(FORWARDED, "for=192.0.2.1"), (X_FORWARDED_FOR, "192.0.2.1")]);
     assert_eq!(trusted().client_addr(ip(PROXY), &agreed).ip(), ip("192.0.2.1"));
 }
@@ -164,6 +227,34 @@ fn an_ipv6_subscriber_has_one_rate_key_and_each_ipv4_address_its_own() {
     assert_ne!(key("2001:db8::1"), key("2001:db8:0:1::1"));
     assert_eq!(key("::ffff:192.0.2.1"), key("192.0.2.1"));
     assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
+}
+
+#[test]
+fn a_rate_key_keeps_as_many_bits_as_it_is_told() {
+    let key = |text, bits| ClientAddr::new(ip(text)).rate_key_of(bits);
+    for (bits, same, other) in [
+        (32, "2001:db8:ffff::1", "2001:db9::1"),
+        (48, "2001:db8:0:ffff::1", "2001:db8:1::1"),
+        (56, "2001:db8:0:ff::1", "2001:db8:0:100::1"),
+        (64, "2001:db8::ffff:0:0:1", "2001:db8:0:1::1"),
+        (128, "2001:db8::", "2001:db8::1"),
+        (255, "2001:db8::", "2001:db8::1"),
+    ] {
+        assert_eq!(key("2001:db8::", bits), key(same, bits), "{bits}");
+        assert_ne!(key("2001:db8::", bits), key(other, bits), "{bits}");
+        // An IPv4 address is one at any length.
+        assert_ne!(key("192.0.2.1", bits), key("192.0.2.2", bits), "{bits}");
+    }
+    assert_eq!(key("2001:db8::", 0), key("fe80::1", 0));
+}
+
+#[test]
+fn a_rate_key_can_be_read() {
+    let text = |text, bits| ClientAddr::new(ip(text)).rate_key_of(bits).to_text(bits);
+    assert_eq!(text("192.0.2.7", 64), "192.0.2.7");
+    assert_eq!(text("::ffff:192.0.2.7", 64), "192.0.2.7");
+    assert_eq!(text("2001:db8::7", 64), "2001:db8::/64");
+    assert_eq!(text("2001:db8::7", 128), "2001:db8::7/128");
 }
 
 proptest! {
