@@ -18,6 +18,12 @@ pub trait Guard: Send + Sync + 'static {
     /// The refusal.
     fn check(&self, exchange: &mut Exchange) -> impl Future<Output = Result<(), Rejection>> + Send;
 
+    /// Takes or gives back what became known only while the request was handled; called before the
+    /// response is stamped, and only when there is a [late cost](crate::LateCost).
+    fn settle(&self, _exchange: &mut Exchange) -> impl Future<Output = ()> + Send {
+        async {}
+    }
+
     /// Adds to the response's head.
     fn stamp(&self, _exchange: &Exchange, _response: &mut response::Parts) {}
 }
@@ -25,6 +31,10 @@ pub trait Guard: Send + Sync + 'static {
 impl<G: Guard> Guard for std::sync::Arc<G> {
     async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
         (**self).check(exchange).await
+    }
+
+    async fn settle(&self, exchange: &mut Exchange) {
+        (**self).settle(exchange).await;
     }
 
     fn stamp(&self, exchange: &Exchange, response: &mut response::Parts) {
@@ -40,6 +50,12 @@ macro_rules! sequences {
                 let ($($guard,)+) = self;
                 $($guard.check(exchange).await?;)+
                 Ok(())
+            }
+
+            async fn settle(&self, exchange: &mut Exchange) {
+                #[expect(non_snake_case, reason = "the names of the types serve for the values")]
+                let ($($guard,)+) = self;
+                $($guard.settle(exchange).await;)+
             }
 
             fn stamp(&self, exchange: &Exchange, response: &mut response::Parts) {

@@ -11,6 +11,13 @@ mod rate;
 mod size;
 
 pub use self::{
-    admission::AdmissionGuard, authenticate::AuthenticateGuard, authorize::AuthorizeGuard,
-    bulkhead::BulkheadGuard, client::ClientGuard, framing::FramingGuard, host::HostGuard, rate::{AllRates, By, OftenRefused, RateGuard}, size::SizeGuard,
+    admission::AdmissionGuard,
+    authenticate::AuthenticateGuard,
+    authorize::AuthorizeGuard,
+    bulkhead::BulkheadGuard,
+    client::ClientGuard,
+    framing::FramingGuard,
+    host::HostGuard,
+    rate::{AllRates, By, OftenRefused, RateGuard},
+    size::SizeGuard,
 };

@@ -167,6 +167,12 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
         Response::from_parts(head, body.tracked(Box::new(track)))
     }
 
+    /// A request as the guards see it first.
+    #[cfg(test)]
+    pub(crate) fn exchange(&self, head: http::request::Parts, peer: Peer) -> Exchange {
+        self.begin(head, peer).0
+    }
+
     fn begin(&self, head: http::request::Parts, peer: Peer) -> (Exchange, Option<Problem>) {
         let now = self.timing.clock.now();
         let matched = self.routes.find(&head);

@@ -70,6 +70,10 @@ impl<G: Guard> Guard for RefusalsAudited<G> {
         checked
     }
 
+    async fn settle(&self, exchange: &mut Exchange) {
+        self.guards.settle(exchange).await;
+    }
+
     fn stamp(&self, exchange: &Exchange, response: &mut response::Parts) {
         self.guards.stamp(exchange, response);
     }

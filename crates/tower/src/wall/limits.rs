@@ -19,10 +19,10 @@ pub(super) fn stamp(standings: &[Option<Noted>], headers: &mut HeaderMap) {
         policy_field(&mut text, next.limit, next.quota);
     }
     let policy = text.split().freeze();
-    standing_field(&mut text, first.limit, first.standing);
+    standing_field(&mut text, first.limit, first.quota, first.standing);
     for next in noted {
         text.extend_from_slice(b", ");
-        standing_field(&mut text, next.limit, next.standing);
+        standing_field(&mut text, next.limit, next.quota, next.standing);
     }
     for (name, field) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, text.freeze())] {
         // Names of limits are letters and hyphens, the rest digits: always a valid value.

@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
 use super::*;
-use crate::{RouteContract, RouteTable, guards::RateGuard};
+use crate::{DeadlineRule, RouteContract, RouteTable, guards::RateGuard};
 
 static ITEM: RouteContract = RouteContract::open("/item", "item");
 static SLOW: RouteContract = {
@@ -208,7 +208,7 @@ async fn what_the_limits_have_left_stands_in_one_field() {
     let refused = world.get("/item").await;
     assert_eq!(refused.outcome(), (429, "rate-limited".into()));
     assert_eq!(refused.header("retry-after"), "1");
-    assert_eq!(refused.header("ratelimit"), r#""narrow";r=0;t=2"#);
+    assert_eq!(refused.header("ratelimit"), r#""narrow";r=0;t=1"#);
 }
 
 #[tokio::test]
