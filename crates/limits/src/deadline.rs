@@ -1,12 +1,32 @@
+mod trust;
+
 use std::time::Duration;
 
 use gabion_clock::Instant;
 use gabion_errors::{Problem, ToProblem, types};
+use http::{HeaderName, HeaderValue};
+
+pub use self::trust::DeadlineTrust;
+use self::trust::LONGEST_MS;
 
 /// The moment at which a request's answer is of no use any more.
 ///
 /// It is a point and not a span, so that it can be passed on to whatever the request calls without
-/// anybody adding the spans up.
+/// anybody adding the spans up. Between servers it travels as the time that is left, since their clocks
+/// do not compare:
+///
+/// ```
+/// use std::time::Duration;
+/// use gabion_clock::{Clock, ManualClock};
+/// use gabion_limits::Deadline;
+///
+/// let clock = ManualClock::new();
+/// let deadline = Deadline::after(clock.now(), Duration::from_millis(800));
+/// clock.advance(Duration::from_millis(300));
+/// let mut headers = http::HeaderMap::new();
+/// headers.insert(Deadline::HEADER, deadline.header_value(clock.now()));
+/// assert_eq!(headers["x-deadline-ms"], "500");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Deadline {
     /// The moment itself; from it on the deadline has passed.
@@ -14,6 +34,9 @@ pub struct Deadline {
 }
 
 impl Deadline {
+    /// Tells whoever is called how long the answer is of use, in milliseconds: `X-Deadline-Ms`.
+    pub const HEADER: HeaderName = HeaderName::from_static("x-deadline-ms");
+
     /// `span` after `now`.
     #[must_use]
     pub fn after(now: Instant, span: Duration) -> Self {
@@ -24,6 +47,15 @@ impl Deadline {
     #[must_use]
     pub const fn remaining(self, now: Instant) -> Duration {
         self.at.saturating_since(now)
+    }
+
+    /// What is left at `now`, for [`HEADER`](Self::HEADER) of a call to somebody else: whole
+    /// milliseconds, rounded down, ten minutes at most. Zero once it has passed, when there is
+    /// no use in calling.
+    #[must_use]
+    pub fn header_value(self, now: Instant) -> HeaderValue {
+        let millis = u64::try_from(self.remaining(now).as_millis()).unwrap_or(u64::MAX);
+        millis.min(LONGEST_MS).into()
     }
 
     /// Whether it has passed.

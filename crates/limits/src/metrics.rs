@@ -11,6 +11,7 @@ pub const RATE_EVICTIONS: &str = "gabion_rate_evictions_total";
 /// Tells the recorder units and meanings; call once after it is installed.
 pub fn describe() {
     crate::admission::describe();
+    crate::bulkhead::describe();
     metrics::describe_counter!(LIMIT_DECISIONS, Unit::Count, "Decisions of rate limits.");
     metrics::describe_counter!(
         RATE_EVICTIONS,
