@@ -50,11 +50,13 @@
 //! );
 //! ```
 //!
-//! Features: `axum` lets a `Rejection` be returned from axum handlers.
+//! Features: `axum` lets a `Rejection` be returned from axum handlers; `grpc` says a problem as gRPC does.
 
 #[cfg(feature = "axum")]
 mod axum;
 mod field;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod guarded;
 mod problem;
 mod rejection;
