@@ -63,10 +63,10 @@ pub use self::{
     decompress::{DecompressError, Decompressed},
     exchange::{Exchange, LateCost, Noted, Peer},
     guard::Guard,
-    problem::problem_response,
+    problem::{grpc_response, problem_response},
     routes::{Match, Route, RouteError, RouteTable, Routes},
     wall::{
-        Handler, Refused, RequestTime, Timing, Wall, WallBody, WallLayer, WallService,
+        HSTS, Handler, Refused, RequestTime, Timing, Wall, WallBody, WallLayer, WallService,
         refuse_unread,
     },
 };

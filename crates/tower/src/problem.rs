@@ -16,6 +16,18 @@ pub fn problem_response(problem: &Problem, request_id: &str) -> Response<Bytes> 
     response
 }
 
+/// The response that tells `problem` to a gRPC client: a status of gRPC in the head, and nothing else.
+#[must_use]
+pub fn grpc_response(problem: &Problem) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(Problem::GRPC_CONTENT_TYPE));
+    for (name, value) in problem.grpc_headers().chain(problem.headers()) {
+        headers.append(name, value);
+    }
+    response
+}
+
 /// Tells the log why a request failed: once, with the whole chain, under the request's id.
 ///
 /// Refusals that a client or an overload brings about in any number are told at the level `debug`

@@ -2,6 +2,7 @@
 
 mod body;
 mod deadline;
+mod grpc;
 mod layer;
 mod limits;
 mod track;
@@ -20,7 +21,7 @@ use std::{
 use bytes::Bytes;
 use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Problem, Rejection, guarded};
-use gabion_limits::{ClientAddr, Deadline};
+use gabion_limits::{ClientAddr, DeadlineTrust};
 use gabion_monitor::{LatencyWindow, RequestId, TraceContext};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header, response};
 
@@ -28,10 +29,10 @@ pub use self::{
     body::WallBody,
     layer::{WallLayer, WallService},
 };
-use self::{deadline::within, track::Track};
+use self::{deadline::Due, grpc::is_grpc, track::Track};
 use crate::{
-    CacheRule, DeadlineRule, Exchange, Guard, LateCost, Peer, Routes,
-    problem::{log, problem_response},
+    CacheRule, Exchange, Guard, LateCost, Peer, Routes,
+    problem::{grpc_response, log, problem_response},
 };
 
 /// What stands behind the guards.
@@ -58,6 +59,9 @@ pub struct Wall<R, G, H, C = SystemClock> {
     guards: G,
     handler: H,
     timing: Timing<C>,
+    deadlines: DeadlineTrust,
+    grpc: bool,
+    over_tls: bool,
 }
 
 /// What a wall knows of time.
@@ -100,13 +104,38 @@ const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
+/// What `Strict-Transport-Security` says over TLS, and only there.
+pub const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 const API_POLICY: HeaderValue =
     HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
 
 impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
     /// Puts `guards` in front of `handler`.
     pub fn new(routes: R, guards: G, handler: H, timing: Timing<C>) -> Self {
-        Self { routes, guards, handler, timing }
+        let deadlines = DeadlineTrust::Nobody;
+        Self { routes, guards, handler, timing, deadlines, grpc: false, over_tls: false }
+    }
+
+    /// The same that gives up sooner where one of these callers says so.
+    #[must_use]
+    pub fn deadlines_of(mut self, callers: DeadlineTrust) -> Self {
+        self.deadlines = callers;
+        self
+    }
+
+    /// The same that refuses gRPC requests in the words of gRPC.
+    #[must_use]
+    pub fn grpc(mut self) -> Self {
+        self.grpc = true;
+        self
+    }
+
+    /// The same for connections that are encrypted: each response tells the client to come over TLS
+    /// alone for a year, to this host and those below it (HSTS, RFC 6797).
+    #[must_use]
+    pub fn over_tls(mut self) -> Self {
+        self.over_tls = true;
+        self
     }
 
     /// Answers one request; every outcome is a response.
@@ -128,11 +157,10 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
         B: Send,
     {
         let (head, body) = request.into_parts();
-        let (mut exchange, refusal) = this.begin(head, peer);
+        let grpc = this.grpc && is_grpc(&head.headers);
+        let (mut exchange, refusal, due) = this.begin(head, peer);
         let mut track =
             Track::begin(&exchange, this.timing.clock.clone(), Arc::clone(&this.timing.window));
-        let deadline = exchange.deadline;
-        let now = exchange.now;
         let name = exchange.contract().name;
         let outcome = {
             // Pinned where it is made: passed on by value, it would be copied at each step.
@@ -142,28 +170,45 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
                 if let Some(problem) = refusal {
                     return Err(problem.into());
                 }
+                due.check(&this.timing.clock)?;
                 this.handler.handle(&mut exchange, body).await
             });
-            within(deadline, now, pin!(guarded(name, work))).await
+            due.within(pin!(guarded(name, work))).await
         };
         if exchange.late_cost != LateCost::default() {
             this.guards.settle(&mut exchange).await;
         }
-        let request_id = &exchange.request_id;
-        let response = match outcome {
-            Ok(response) => response.map(WallBody::handler),
+        let (response, status) = match outcome {
+            Ok(response) => {
+                let status = response.status();
+                (response.map(WallBody::handler), status)
+            }
             Err(rejection) => {
-                log(&rejection, request_id.as_str(), exchange.contract().path);
-                let mut response =
-                    problem_response(rejection.problem(), request_id.as_str()).map(WallBody::whole);
-                response.extensions_mut().insert(Refused(rejection.problem().code()));
-                response
+                if due.is_callers(&rejection) {
+                    // It says nothing about how fast this server is.
+                    exchange.permit = None;
+                }
+                let request_id = exchange.request_id.as_str();
+                log(&rejection, request_id, exchange.contract().path);
+                let problem = rejection.problem();
+                let response = if grpc {
+                    grpc_response(problem)
+                } else {
+                    problem_response(problem, request_id)
+                };
+                let mut response = response.map(WallBody::whole);
+                response.extensions_mut().insert(Refused(problem.code()));
+                (response, problem.status())
             }
         };
         let (mut head, body) = response.into_parts();
         this.guards.stamp(&exchange, &mut head);
         stamp(&exchange, &mut head);
-        track.answered(head.status, body.is_whole(), &mut exchange);
+        if this.over_tls {
+            head.headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        // That of the problem, also where gRPC says it with another.
+        track.answered(status, body.is_whole(), &mut exchange);
         Response::from_parts(head, body.tracked(Box::new(track)))
     }
 
@@ -173,18 +218,16 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
         self.begin(head, peer).0
     }
 
-    fn begin(&self, head: http::request::Parts, peer: Peer) -> (Exchange, Option<Problem>) {
+    fn begin(&self, head: http::request::Parts, peer: Peer) -> (Exchange, Option<Problem>, Due) {
         let now = self.timing.clock.now();
         let matched = self.routes.find(&head);
         let given = head.headers.get(X_REQUEST_ID);
         let request_id = given.and_then(|id| RequestId::accept(id.as_bytes()));
         let parent = head.headers.get(TRACEPARENT);
         let trace = parent.and_then(|parent| TraceContext::parse(parent.as_bytes()));
-        let deadline = match matched.route.contract.deadline {
-            DeadlineRule::Default => Some(self.timing.request_time.get()),
-            DeadlineRule::After(time) => Some(time),
-            DeadlineRule::Endless => None,
-        };
+        let asked = self.deadlines.asked(peer.0.ip(), &head.headers);
+        let rule = matched.route.contract.deadline;
+        let due = Due::new(rule, &self.timing.request_time, asked, now);
         let exchange = Exchange {
             head,
             now,
@@ -195,14 +238,15 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
             trace: trace.map(|parent| parent.child()),
             route: matched.route,
             params: matched.params,
-            deadline: deadline.map(|time| Deadline::after(now, time)),
+            deadline: due.deadline,
             principal: None,
             permit: None,
+            place: None,
             closes: false,
             standings: [None; 3],
             late_cost: LateCost::default(),
         };
-        (exchange, matched.refusal)
+        (exchange, matched.refusal, due)
     }
 }
 

@@ -1,6 +1,8 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    marker::PhantomData,
+    net::SocketAddr,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -10,37 +12,47 @@ use std::{
 use bytes::Bytes;
 use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Rejection};
+use gabion_limits::DeadlineTrust;
 use gabion_monitor::LatencyWindow;
 use http::{
-    HeaderMap, HeaderName, Request, Response,
+    Extensions, HeaderMap, HeaderName, Request, Response,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Handler, RequestTime, Timing, Wall, WallBody};
-use crate::{Exchange, Guard, Peer, Route, RouteContract};
+use crate::{Exchange, Guard, LateCost, Peer, Route, RouteContract};
 
 /// The span that the budgets look back on.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// Puts guards in front of any service that routes by itself.
 ///
-/// The peer's address comes from the [`Peer`] in the request's extensions. The service finds what the
-/// guards learnt in the extensions too: `Arc<Principal>`, `ClientAddr` and `RequestId`.
+/// The peer's address comes from the [`Peer`] in the request's extensions, or from where
+/// [`peer_of`](Self::peer_of) finds it. The service finds what the guards learnt in the extensions too:
+/// `Arc<Principal>`, `ClientAddr`, `RequestId` and, unless it is endless, the request's `Deadline`.
 ///
 /// An `Arc<Rejection>` in the extensions of the service's response, as the features of
 /// `gabion-errors` leave it there, becomes the answer: logged once and told under the request's id,
 /// with the fields that the service and its own layers gave the response.
 ///
-/// All services of one layer share its guards, its clock and what it counts.
+/// All services of one layer share its guards, its clock and what it counts. They are always ready and
+/// have no error: what is refused is refused by a response. Of the service behind nothing is asked
+/// but that it can be cloned and sent; it need not be shared between threads. Any body goes in, and
+/// any of `Bytes` comes out, as those of hyper, axum and tonic.
 pub struct WallLayer<G, C = SystemClock> {
     route: &'static Route,
     guards: Arc<G>,
     clock: C,
     request_time: RequestTime,
     window: Arc<LatencyWindow>,
+    deadlines: DeadlineTrust,
+    grpc: bool,
+    peer: PeerOf,
 }
+
+type PeerOf = fn(&Extensions) -> Option<SocketAddr>;
 
 impl<G: Guard> WallLayer<G> {
     /// Guards under the one `contract`, with 30 s for each request.
@@ -52,6 +64,9 @@ impl<G: Guard> WallLayer<G> {
             clock: SystemClock::new(),
             request_time: RequestTime::new(Duration::from_secs(30)),
             window: Arc::new(LatencyWindow::new(WINDOW)),
+            deadlines: DeadlineTrust::Nobody,
+            grpc: false,
+            peer: |_| None,
         }
     }
 }
@@ -64,12 +79,42 @@ impl<G, C> WallLayer<G, C> {
         self
     }
 
+    /// The same that gives up sooner where one of `callers` says so by `X-Deadline-Ms` or
+    /// `grpc-timeout`; without it nobody's word counts.
+    #[must_use]
+    pub fn deadlines_of(mut self, callers: DeadlineTrust) -> Self {
+        self.deadlines = callers;
+        self
+    }
+
+    /// The same for a gRPC service: requests of the type `application/grpc` are refused in the words of
+    /// gRPC, with the status 200, a `grpc-status` and no body, all others by problem documents.
+    /// Metrics and the access log know the status of the problem in both cases.
+    #[must_use]
+    pub fn grpc(mut self) -> Self {
+        self.grpc = true;
+        self
+    }
+
+    /// The same where a framework tells the peer's address in its own way: from the extensions of
+    /// the request, unless there is a [`Peer`] in them. Without either all requests count as one
+    /// peer's.
+    ///
+    /// With axum it is `|known| Some(known.get::<ConnectInfo<SocketAddr>>()?.0)`, with tonic
+    /// `|known| known.get::<TcpConnectInfo>()?.remote_addr()`.
+    #[must_use]
+    pub fn peer_of(mut self, peer: fn(&Extensions) -> Option<SocketAddr>) -> Self {
+        self.peer = peer;
+        self
+    }
+
     /// The same with another clock. Layers that share a store of limits must share a clock, since
-    /// instants of different clocks do not compare.
+    /// instants of different clocks do not compare; so must a service that asks how much of its
+    /// `Deadline` is left.
     #[must_use]
     pub fn clock<D>(self, clock: D) -> WallLayer<G, D> {
-        let Self { route, guards, request_time, window, .. } = self;
-        WallLayer { route, guards, clock, request_time, window }
+        let Self { route, guards, request_time, window, deadlines, grpc, peer, .. } = self;
+        WallLayer { route, guards, clock, request_time, window, deadlines, grpc, peer }
     }
 }
 
@@ -81,6 +126,9 @@ impl<G, C: Clone> Clone for WallLayer<G, C> {
             clock: self.clock.clone(),
             request_time: self.request_time.clone(),
             window: Arc::clone(&self.window),
+            deadlines: self.deadlines.clone(),
+            grpc: self.grpc,
+            peer: self.peer,
         }
     }
 }
@@ -89,18 +137,28 @@ impl<G: Guard, C: Clock + Clone, S> Layer<S> for WallLayer<G, C> {
     type Service = WallService<G, S, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { route, guards, clock, request_time, window } = self.clone();
+        let Self { route, guards, clock, request_time, window, deadlines, grpc, peer } =
+            self.clone();
         let timing = Timing { clock, request_time, window };
-        WallService(Arc::new(Wall::new(route, guards, Inner(inner), timing)))
+        let mut wall = Wall::new(route, guards, Inner(PhantomData), timing).deadlines_of(deadlines);
+        if grpc {
+            wall = wall.grpc();
+        }
+        WallService { wall: Arc::new(wall), service: inner, peer }
     }
 }
 
 /// The service of a [`WallLayer`]: always ready, it refuses by a response and never by waiting.
-pub struct WallService<G, S, C = SystemClock>(Arc<Wall<&'static Route, Arc<G>, Inner<S>, C>>);
+pub struct WallService<G, S, C = SystemClock> {
+    wall: Arc<Wall<&'static Route, Arc<G>, Inner<S>, C>>,
+    service: S,
+    peer: PeerOf,
+}
 
-impl<G, S, C> Clone for WallService<G, S, C> {
+impl<G, S: Clone, C> Clone for WallService<G, S, C> {
     fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        let (wall, service) = (Arc::clone(&self.wall), self.service.clone());
+        Self { wall, service, peer: self.peer }
     }
 }
 
@@ -109,7 +167,7 @@ where
     G: Guard,
     C: Clock + Clone,
     B: Send + 'static,
-    S: Service<Request<B>, Response = Response<ResBody>> + Clone + Send + Sync + 'static,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
     ResBody: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
@@ -123,18 +181,28 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let wall = Arc::clone(&self.0);
-        let peer = request.extensions().get::<Peer>().copied().unwrap_or(Peer::UNKNOWN);
+        let (wall, service) = (Arc::clone(&self.wall), self.service.clone());
+        let known = request.extensions();
+        let peer = known.get::<Peer>().copied().or_else(|| (self.peer)(known).map(Peer));
+        let peer = peer.unwrap_or(Peer::UNKNOWN);
+        let request = request.map(|body| Carried { body, service });
         Box::pin(async move { Ok(Wall::serve(wall, request, peer).await) })
     }
 }
 
-/// A service as a handler.
-pub(super) struct Inner<S>(S);
+/// A body with the service that is to have it. So each request brings its own clone through the wall,
+/// and the service need not be shared between threads.
+pub(super) struct Carried<B, S> {
+    body: B,
+    service: S,
+}
 
-impl<S, B, ResBody> Handler<B> for Inner<S>
+/// Hands requests to the service that came with them.
+pub(super) struct Inner<S>(PhantomData<fn() -> S>);
+
+impl<S, B, ResBody> Handler<Carried<B, S>> for Inner<S>
 where
-    S: Service<Request<B>, Response = Response<ResBody>> + Clone + Send + Sync + 'static,
+    S: Service<Request<B>, Response = Response<ResBody>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
     B: Send + 'static,
@@ -145,19 +213,25 @@ where
     async fn handle(
         &self,
         exchange: &mut Exchange,
-        body: B,
+        Carried { body, mut service }: Carried<B, S>,
     ) -> Result<Response<ResBody>, Rejection> {
         let mut request = Request::from_parts(exchange.take_head(), body);
         let extensions = request.extensions_mut();
         extensions.insert(exchange.client);
         extensions.insert(exchange.request_id);
+        if let Some(deadline) = exchange.deadline {
+            extensions.insert(deadline);
+        }
         if let Some(principal) = &exchange.principal {
             extensions.insert(Arc::clone(principal));
         }
-        let mut service = self.0.clone();
         poll_fn(|cx| service.poll_ready(cx)).await.map_err(Rejection::internal)?;
         let mut response = service.call(request).await.map_err(Rejection::internal)?;
-        let rejection = response.extensions_mut().remove::<Arc<Rejection>>();
+        let known = response.extensions_mut();
+        if let Some(cost) = known.remove::<LateCost>() {
+            exchange.late_cost = exchange.late_cost.and(cost);
+        }
+        let rejection = known.remove::<Arc<Rejection>>();
         let Some(rejection) = rejection.and_then(Arc::into_inner) else { return Ok(response) };
         Err(with_fields(rejection, response.headers()))
     }

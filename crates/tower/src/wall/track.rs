@@ -1,7 +1,10 @@
 use std::{sync::Arc, time::Duration};
 
 use gabion_clock::{Clock, Instant};
-use gabion_limits::admission::{Outcome, Permit};
+use gabion_limits::{
+    admission::{Outcome, Permit},
+    bulkhead::BulkheadPermit,
+};
 use gabion_monitor::{LatencyWindow, redact};
 use http::StatusCode;
 use tracing::{Level, debug, enabled, info};
@@ -16,6 +19,7 @@ pub(super) struct Track<C: Clock> {
     route: &'static Route,
     answered: Option<Answered>,
     permit: Option<Permit>,
+    place: Option<BulkheadPermit>,
     line: Option<Box<Line>>,
 }
 
@@ -55,13 +59,14 @@ impl<C: Clock> Track<C> {
             })
         });
         let (began, route) = (exchange.now, exchange.route);
-        Self { clock, window, began, route, answered: None, permit: None, line }
+        Self { clock, window, began, route, answered: None, permit: None, place: None, line }
     }
 
     /// The request has its answer; `whole` is whether nothing of it is still to be made.
     pub(super) fn answered(&mut self, status: StatusCode, whole: bool, exchange: &mut Exchange) {
         let at = self.clock.now();
         self.permit = exchange.permit.take();
+        self.place = exchange.place.take();
         let answered = Answered { status: status.as_u16(), at };
         self.answered = Some(answered);
         if let Some(line) = &mut self.line {
@@ -82,8 +87,9 @@ impl<C: Clock> Track<C> {
         }
     }
 
-    /// Gives the place in flight back.
+    /// Gives the places back.
     fn leave(&mut self, Answered { status, at }: Answered) {
+        self.place = None;
         if let Some(permit) = self.permit.take() {
             permit.finish(at, if status < 500 { Outcome::Success } else { Outcome::Overload });
         }
