@@ -1,6 +1,6 @@
 use gabion_errors::{Problem, types};
 use gabion_monitor::{HttpMetrics, RouteMetrics};
-use http::{HeaderValue, Method, header::ALLOW, request::Parts};
+use http::{HeaderValue, Method, header::{ALLOW, CONNECTION}, request::Parts};
 
 use crate::{BodyRule, RouteContract};
 
@@ -139,7 +139,10 @@ impl RouteTable {
 impl Routes for RouteTable {
     fn find(&self, head: &Parts) -> Match {
         if !is_known(&head.method) {
-            return self.refuse(Problem::new(&types::NOT_IMPLEMENTED));
+            // What a proxy makes of a method that neither of us knows is anybody's guess.
+            let close = HeaderValue::from_static("close");
+            let problem = Problem::new(&types::NOT_IMPLEMENTED).header(CONNECTION, close);
+            return self.refuse(problem);
         }
         let Ok(found) = self.paths.at(head.uri.path()) else {
             return self.refuse(Problem::new(&types::NOT_FOUND));

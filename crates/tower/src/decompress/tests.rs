@@ -1,7 +1,13 @@
-use std::{future::poll_fn, io::Write, pin::pin, task::Waker};
+use std::{
+    future::poll_fn,
+    io::{Read, Write},
+    pin::pin,
+    task::Waker,
+};
 
 use flate2::{
     Compression, GzBuilder,
+    read::{MultiGzDecoder, ZlibDecoder},
     write::{DeflateEncoder, GzEncoder, ZlibEncoder},
 };
 use gabion_config::ByteSize;
@@ -301,6 +307,31 @@ proptest! {
             let small = Inflation::new(ByteSize::kib(1), RATIO);
             let (out, _) = read_within(small, coding, bytes, size);
             prop_assert!(out.len() <= 1024);
+        }
+    }
+
+    /// Whatever is taken means to flate2 what it means here.
+    #[test]
+    fn no_body_has_two_meanings(
+        plain in prop::collection::vec(0_u8..4, 0..300),
+        at in 0_usize..400,
+        byte in any::<u8>(),
+        members in 1_usize..3,
+        gzipped in any::<bool>(),
+    ) {
+        let coding = if gzipped { ContentCoding::Gzip } else { ContentCoding::Deflate };
+        let mut bytes = if gzipped { gzip(&plain).repeat(members) } else { zlib(&plain) };
+        let at = at % bytes.len();
+        bytes[at] = byte;
+        if let Ok(own) = read(coding, bytes.clone()) {
+            let mut other = Vec::new();
+            let read = if gzipped {
+                MultiGzDecoder::new(bytes.as_slice()).read_to_end(&mut other)
+            } else {
+                ZlibDecoder::new(bytes.as_slice()).read_to_end(&mut other)
+            };
+            prop_assert!(read.is_ok());
+            prop_assert_eq!(own, other);
         }
     }
 
