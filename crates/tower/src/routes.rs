@@ -1,6 +1,10 @@
 use gabion_errors::{Problem, types};
 use gabion_monitor::{HttpMetrics, RouteMetrics};
-use http::{HeaderValue, Method, header::{ALLOW, CONNECTION}, request::Parts};
+use http::{
+    HeaderValue, Method,
+    header::{ALLOW, CONNECTION},
+    request::Parts,
+};
 
 use crate::{BodyRule, RouteContract};
 
