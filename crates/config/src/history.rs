@@ -10,9 +10,10 @@ use serde::{Serialize, Serializer};
 mod active;
 mod digest;
 mod durable;
+mod trial;
 mod version_file;
 
-pub use self::digest::Digest;
+pub use self::{digest::Digest, trial::Trial};
 use self::{durable::Folder, version_file::VersionFile};
 
 /// The configurations that were accepted, and which of them holds in place of the file.
@@ -46,7 +47,7 @@ pub struct History {
     folder: Folder,
 }
 
-/// How many versions are kept, besides the active one.
+/// How many versions are kept, besides the active one and those of a trial.
 const KEPT: usize = 20;
 /// Largest text, as for a file.
 const MAX_TEXT: usize = 1 << 20;
@@ -179,12 +180,13 @@ impl History {
     /// Removes what is older than the newest [`KEPT`], `earlier` being all but the newest. Failure is
     /// left to the next record: the version itself is already safe.
     fn prune(&self, earlier: BTreeMap<u64, PathBuf>) {
-        let active = self.stored_active();
+        // What cannot be known to be of no use stays.
+        let (Ok(active), Ok(trial)) = (self.stored_active(), self.trial()) else { return };
+        let active = active.map(|active| active.version);
+        let tried = trial.map_or([None; 2], |trial| [Some(trial.version), Some(trial.before)]);
         let old = earlier.into_iter().rev().skip(KEPT - 1);
         for (number, path) in old {
-            // What cannot be known to be inactive stays.
-            if matches!(&active, Ok(active) if active.as_ref().is_none_or(|it| it.version != number))
-            {
+            if active != Some(number) && !tried.contains(&Some(number)) {
                 let _ = fs::remove_file(path);
             }
         }

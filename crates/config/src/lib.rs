@@ -103,7 +103,7 @@ pub use self::{
 #[cfg(feature = "load")]
 pub use self::{
     diff::{Changed, diff},
-    history::{Digest, History, HistoryError, Version},
+    history::{Digest, History, HistoryError, Trial, Version},
     layers::{EnvSource, FlagSource, Layer, Layers, Source, TomlSource},
     live::Live,
     load::{Checks, Entry, Loaded, load, load_checked},

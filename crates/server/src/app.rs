@@ -11,7 +11,7 @@ use gabion_clock::{Clock, Instant, SystemClock};
 use gabion_config::Live;
 use gabion_errors::{Rejection, ToProblem};
 use gabion_lifecycle::{Readiness, State};
-use gabion_limits::{ConnectionTable, admission::Admission, rate::MemoryRateStore};
+use gabion_limits::{ConnectionTable, admission::Admission};
 use gabion_sql::{Sql, backup::Backup};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -20,9 +20,12 @@ use crate::{
     accounts::CachedAccounts,
     audit::{Actor, AuditTrail},
     backups::BackupKeeper,
+    bulkheads::Bulkheads,
     caches::Caches,
     config::{Accepted, ConfigError, ConfigKeeper},
+    listen::Tls,
     observatory::Observatory,
+    rates::Rates,
     restart::Restarter,
     routes::Pages,
     settings::ServerSettings,
@@ -52,10 +55,14 @@ pub struct App {
     pub followers: Arc<Semaphore>,
     /// Requests in flight.
     pub admission: Arc<Admission>,
-    /// The states of rate limits.
-    pub rates: Arc<MemoryRateStore>,
+    /// Places for expensive work.
+    pub bulkheads: Bulkheads,
+    /// The rate limits and their states.
+    pub rates: Rates,
     /// Open connections.
     pub connections: Arc<ConnectionTable>,
+    /// TLS, where it is on.
+    pub tls: Option<Arc<Tls>>,
     /// Resources, budgets, alerts, health.
     pub observatory: Arc<Observatory>,
     /// The log and the metrics.
@@ -130,8 +137,12 @@ impl App {
     /// # Errors
     ///
     /// See [`ConfigKeeper::reload`].
-    pub(crate) async fn reload(&self, actor: &Actor) -> Result<Accepted, ConfigError> {
-        let taken = self.config.reload(actor.name()).await;
+    pub(crate) async fn reload(
+        &self,
+        actor: &Actor,
+        confirm: Option<Duration>,
+    ) -> Result<Accepted, ConfigError> {
+        let taken = self.config.reload(actor.name(), confirm).await;
         self.note("config.reload", actor, taken, |error| error.to_problem().code())
     }
 
@@ -144,9 +155,40 @@ impl App {
         &self,
         version: Option<u64>,
         actor: &Actor,
+        confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
-        let taken = self.config.rollback(version, actor.name()).await;
+        let taken = self.config.rollback(version, actor.name(), confirm).await;
         self.note("config.rollback", actor, taken, |error| error.to_problem().code())
+    }
+
+    /// Keeps the configuration that is on trial.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigKeeper::confirm`].
+    pub(crate) async fn confirm(&self, actor: &Actor) -> Result<u64, ConfigError> {
+        let kept = self.config.confirm().await;
+        self.note("config.confirm", actor, kept, |error| error.to_problem().code())
+    }
+
+    /// Takes back each configuration that is not confirmed in time.
+    pub(crate) async fn end_trials(&self) {
+        let actor = Actor::named("trial");
+        loop {
+            self.config.trial_over().await;
+            match self.config.end_trial(actor.name()).await {
+                // Somebody was faster.
+                Ok(None) => {}
+                Ok(Some(_)) => {
+                    let _ = self.note("config.revert", &actor, Ok::<_, ()>(()), |()| "");
+                }
+                Err(error) => {
+                    let failed: Result<(), _> = Err(error);
+                    let _ = self
+                        .note("config.revert", &actor, failed, |error| error.to_problem().code());
+                }
+            }
+        }
     }
 
     /// Makes a backup.

@@ -19,6 +19,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+use gabion_clock::{Clock, SystemClock};
 use http::Method;
 use serde_json::Value;
 
@@ -135,7 +136,8 @@ struct Context {
 impl Context {
     /// What the next start would take.
     fn in_effect(&self) -> Result<InEffect, Failure> {
-        Ok(in_effect(&self.sources, &self.data_dir().config())?)
+        let now = SystemClock::new().unix();
+        Ok(in_effect(&self.sources, &self.data_dir().config(), now)?)
     }
 
     fn settings(&self) -> Result<ServerSettings, Failure> {

@@ -7,7 +7,7 @@ mod holds;
 mod keeper;
 mod sources;
 
-use gabion_config::Changed;
+use gabion_config::{Changed, Trial};
 
 pub use self::{
     candidate::Candidate,
@@ -24,4 +24,6 @@ pub struct Accepted {
     pub version: u64,
     /// What is different now.
     pub changed: Vec<Changed>,
+    /// Until when it must be confirmed, and what comes back otherwise.
+    pub trial: Option<Trial>,
 }

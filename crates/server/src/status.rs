@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use gabion_cache::CacheSnapshot;
 use gabion_clock::Instant;
 use gabion_config::format_duration;
-use gabion_limits::Class;
+use gabion_limits::{Class, bulkhead::BulkheadSnapshot};
 use gabion_monitor::{Budget, BudgetUse};
+use gabion_tower::guards::OftenRefused;
 use serde_json::{Value, json};
 
 use crate::{app::App, observatory::Observatory};
@@ -48,6 +49,8 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
             "rate_table_bytes": app.rates.memory(),
             "connections_open": app.connections.open(),
             "connections_limit": settings.limits.connections.total,
+            "bulkheads": app.bulkheads.snapshots().map(bulkhead),
+            "heavy_hitters": app.rates.often_refused(now).into_iter().map(often_refused).collect::<Value>(),
         },
         "cache": caches,
         "resources": {
@@ -63,9 +66,13 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
             "hashing_memory_bytes": hashes.memory_bytes(),
             "ended_sessions": app.identity.revocations().len(),
         },
+        "tls": app.tls.as_ref().map(|tls| tls.status()),
         "alerts": latest.alerts,
         "last_restart": app.restarter.last(),
-        "config": {"version": app.config.current().0},
+        "config": {
+            "version": app.config.current().0,
+            "confirm_by": app.config.trial().map(|trial| trial.until.to_string()),
+        },
     })
 }
 
@@ -92,6 +99,14 @@ fn budget(used: BudgetUse, cores: f64) -> Value {
         "used": told,
         "limit": limit,
     })
+}
+
+fn bulkhead(it: BulkheadSnapshot) -> Value {
+    json!({"name": it.name, "places": it.places, "used": it.used, "waiting": it.waiting})
+}
+
+fn often_refused(it: OftenRefused) -> Value {
+    json!({"limit": it.limit, "key": it.key, "refusals": it.refusals})
 }
 
 fn cache_document(cache: &CacheSnapshot) -> Value {

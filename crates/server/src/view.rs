@@ -63,6 +63,13 @@ pub(crate) struct AcceptedItem {
     changed: Vec<String>,
     /// Those of them that hold only after a restart.
     needs_restart: Vec<String>,
+    /// Until when it has to be confirmed.
+    #[schema(format = "date-time")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirm_by: Option<String>,
+    /// The version that comes back otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    otherwise: Option<u64>,
 }
 
 impl From<&ApiKey> for ApiKeyItem {
@@ -109,6 +116,8 @@ impl From<Accepted> for AcceptedItem {
             version: accepted.version,
             changed: keys(&|_| true),
             needs_restart: keys(&|changed| changed.change == Change::Restart),
+            confirm_by: accepted.trial.map(|trial| trial.until.to_string()),
+            otherwise: accepted.trial.map(|trial| trial.before),
         }
     }
 }

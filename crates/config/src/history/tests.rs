@@ -60,6 +60,26 @@ fn the_newest_twenty_are_kept_and_the_active_one() {
 }
 
 #[test]
+fn what_is_on_trial_reads_back_and_keeps_both_of_its_versions() {
+    let (_dir, history) = history();
+    for i in 0..5 {
+        history.record(&i.to_string(), "t", NOW).unwrap();
+    }
+    assert_eq!(history.trial().unwrap(), None);
+    let trial = Trial { version: 4, before: 2, until: NOW };
+    history.begin_trial(trial).unwrap();
+    assert_eq!(history.trial().unwrap(), Some(trial));
+    for i in 5..40 {
+        history.record(&i.to_string(), "t", NOW).unwrap();
+    }
+    assert_eq!(numbers(&history), (21..=40).rev().chain([4, 2]).collect::<Vec<_>>());
+    history.end_trial().unwrap();
+    assert_eq!(history.trial().unwrap(), None);
+    let unknown = history.begin_trial(Trial { before: 41, ..trial });
+    assert!(matches!(unknown, Err(HistoryError::NoSuchVersion(41))), "{unknown:?}");
+}
+
+#[test]
 fn what_a_crash_left_half_written_is_ignored_and_removed() {
     let (dir, history) = history();
     history.record("a = 1", "t", NOW).unwrap();

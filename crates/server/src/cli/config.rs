@@ -26,11 +26,13 @@ pub(super) enum ConfigCommand {
     #[command(after_help = "Example:\n  gabion config reference > gabion.toml")]
     Reference,
     /// Take FILE as the new configuration; it holds until the configuration file changes
-    #[command(after_help = "Example:\n  gabion config apply new.toml")]
+    #[command(
+        after_help = "Examples:\n  gabion config apply new.toml\n  gabion config apply new.toml --confirm 60s && gabion status && gabion config confirm"
+    )]
     Apply {
         /// The new configuration
         file: PathBuf,
-        /// Revert unless confirmed in this time; not available yet
+        /// Take it back after this time, as 60s or 5m, unless `gabion config confirm` comes before
         #[arg(long, value_name = "TIME")]
         confirm: Option<String>,
     },
@@ -56,14 +58,8 @@ pub(super) async fn run(context: Context, command: ConfigCommand) -> Result<(), 
             say(gabion_config::reference(&ServerSettings::default()).trim_end());
             Ok(())
         }
-        ConfigCommand::Apply { confirm: Some(_), .. } => {
-            Err(Failure::new("--confirm is not available yet; nothing has changed"))
-        }
-        ConfigCommand::Apply { file, confirm: None } => apply_file(&context, file).await,
-        ConfigCommand::Confirm => {
-            let answer = context.ask(Method::POST, "/api/admin/config/confirm", None).await?;
-            answer.map(drop).ok_or_else(|| Failure::new("no change awaits confirmation"))
-        }
+        ConfigCommand::Apply { file, confirm } => apply_file(&context, file, confirm).await,
+        ConfigCommand::Confirm => confirm(&context).await,
         ConfigCommand::History => history(&context),
         ConfigCommand::Rollback { version } => rollback(&context, version).await,
     }
@@ -106,7 +102,22 @@ async fn show(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn apply_file(context: &Context, file: PathBuf) -> Result<(), Failure> {
+async fn confirm(context: &Context) -> Result<(), Failure> {
+    let answer = context.ask(Method::POST, "/api/admin/config/confirm", None).await?;
+    if answer.is_none() {
+        return Err(Failure::new("no server is running here, so no change awaits confirmation"));
+    }
+    if !context.json {
+        say("confirmed; the change stays");
+    }
+    Ok(())
+}
+
+async fn apply_file(
+    context: &Context,
+    file: PathBuf,
+    confirm: Option<String>,
+) -> Result<(), Failure> {
     let name = file.display().to_string();
     let text = TomlSource::read(&file).map_err(|finding| Failure::usage(finding.to_string()))?;
     let new = Candidate::new(&context.sources, &name, text.text().to_owned())?;
@@ -114,23 +125,44 @@ async fn apply_file(context: &Context, file: PathBuf) -> Result<(), Failure> {
         // The server makes it hold once it has accepted it, as it does with earlier versions.
         let folder = context.data_dir().config();
         let version = new.record(&folder, "gabion config apply", SystemClock::new().unix())?;
-        if let Some(answer) = ask_rollback(context, Some(version)).await? {
+        if let Some(answer) = ask_rollback(context, Some(version), confirm.as_deref()).await? {
             return told(context, &answer, "");
         }
+    }
+    if confirm.is_some() {
+        return Err(Failure::new(
+            "no server is running here, so nobody would notice in time that --confirm is not followed; \
+             nothing has changed. Leave out --confirm, or start the server first",
+        ));
     }
     hold(context, new, "gabion config apply")
 }
 
 async fn rollback(context: &Context, version: Option<u64>) -> Result<(), Failure> {
-    if let Some(answer) = ask_rollback(context, version).await? {
+    if let Some(answer) = ask_rollback(context, version, None).await? {
         return told(context, &answer, "");
     }
-    let earlier = Candidate::earlier(&context.sources, &context.data_dir().config(), version)?;
+    let earlier = Candidate::earlier(
+        &context.sources,
+        &context.data_dir().config(),
+        version,
+        SystemClock::new().unix(),
+    )?;
     hold(context, earlier, "gabion config rollback")
 }
 
-async fn ask_rollback(context: &Context, version: Option<u64>) -> Result<Option<Value>, Failure> {
-    let body = version.map_or_else(|| json!({}), |version| json!({"version": version}));
+async fn ask_rollback(
+    context: &Context,
+    version: Option<u64>,
+    confirm: Option<&str>,
+) -> Result<Option<Value>, Failure> {
+    let mut body = json!({});
+    if let Some(version) = version {
+        body["version"] = version.into();
+    }
+    if let Some(confirm) = confirm {
+        body["confirm"] = confirm.into();
+    }
     context.ask(Method::POST, "/api/admin/config/rollback", Some(&body)).await
 }
 
@@ -152,6 +184,12 @@ fn told(context: &Context, answer: &Value, when: &str) -> Result<(), Failure> {
         return Ok(());
     }
     say(&format!("version {} holds{when}", answer["version"]));
+    if let Some(until) = answer["confirm_by"].as_str() {
+        say(&format!(
+            "  until {until}, then version {} comes back; to keep it: gabion config confirm",
+            answer["otherwise"]
+        ));
+    }
     for key in answer["needs_restart"].as_array().into_iter().flatten() {
         say(&format!("  {} needs a restart", key.as_str().unwrap_or_default()));
     }

@@ -37,11 +37,12 @@ impl<'a> Candidate<'a> {
         sources: &'a Sources,
         folder: &Path,
         version: Option<u64>,
+        now: UnixTime,
     ) -> Result<Self, ConfigError> {
         let history = History::look(folder).ok_or(ConfigError::NoSuchVersion)?;
         let version = match version {
             Some(version) => version,
-            None => version_before(sources, &history)?,
+            None => version_before(sources, &history, now)?,
         };
         Self::new(sources, &format!("version {version}"), history.text(version)?)
     }
@@ -64,7 +65,7 @@ impl<'a> Candidate<'a> {
     pub fn hold(self, folder: &Path, author: &str, now: UnixTime) -> Result<Accepted, ConfigError> {
         let holds = Holds::instead(self.sources)?;
         let history = History::open(folder)?;
-        let before = match read(self.sources, Some(&history)) {
+        let before = match read(self.sources, Some(&history), now) {
             Ok(before) => {
                 history.record(&before.text, &format!("before {author}"), now)?;
                 before.loaded.entries
@@ -73,7 +74,9 @@ impl<'a> Candidate<'a> {
         };
         let version = history.record(&self.text, author, now)?;
         holds.note(&history, version)?;
-        Ok(Accepted { version, changed: diff(&before, &self.loaded.entries) })
+        // A decision without a way back by itself.
+        history.end_trial()?;
+        Ok(Accepted { version, trial: None, changed: diff(&before, &self.loaded.entries) })
     }
 
     /// The values of the newest version; its own where there is none, or it has mistakes by now.
@@ -87,9 +90,9 @@ impl<'a> Candidate<'a> {
     }
 }
 
-fn version_before(sources: &Sources, history: &History) -> Result<u64, ConfigError> {
+fn version_before(sources: &Sources, history: &History, now: UnixTime) -> Result<u64, ConfigError> {
     let versions = history.list()?;
-    let now = match read(sources, Some(history)) {
+    let present = match read(sources, Some(history), now) {
         Ok(InEffect { holds: Holds::AsBefore(version), .. }) => Some(version),
         Ok(InEffect { text, .. }) => {
             let newest = versions.first().filter(|newest| newest.sha256 == Digest::of(&text));
@@ -99,6 +102,7 @@ fn version_before(sources: &Sources, history: &History) -> Result<u64, ConfigErr
         Err(ConfigError::Findings(_)) => None,
         Err(error) => return Err(error),
     };
-    let before = versions.iter().find(|version| now.is_none_or(|now| version.number < now));
+    let before =
+        versions.iter().find(|version| present.is_none_or(|present| version.number < present));
     before.map(|version| version.number).ok_or(ConfigError::NoSuchVersion)
 }

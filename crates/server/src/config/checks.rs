@@ -1,9 +1,13 @@
 use std::{fs::File, net::SocketAddr, slice};
 
+use gabion_clock::{Clock, SystemClock};
 use gabion_config::Checks;
 use gabion_limits::{HostRule, TrustedProxies};
 
-use crate::settings::ServerSettings;
+use crate::{
+    listen::tls::{CERT_FILE, KEY_FILE, files, provider},
+    settings::ServerSettings,
+};
 
 /// What no single key can tell: values that must fit each other or the world.
 pub(super) fn fit(settings: &ServerSettings, checks: &mut Checks<'_>) {
@@ -38,6 +42,15 @@ pub(super) fn fit(settings: &ServerSettings, checks: &mut Checks<'_>) {
         }
         Ok(_) => {}
     }
+    if server.proxy_protocol
+        && server.trusted_proxies.is_empty()
+        && checks.are_known(&[PROXY_PROTOCOL, PROXIES])
+    {
+        let message =
+            format!("needs {PROXIES}, accepts true where that names the proxies, or false");
+        checks.refuse(PROXY_PROTOCOL, message);
+    }
+    tls(settings, checks);
     let (min, max) = (settings.auth.password.min_length, settings.auth.password.max_length);
     if min > max && checks.are_known(&[MIN, MAX]) {
         // Told of the one that somebody set.
@@ -70,6 +83,26 @@ pub(super) fn fit(settings: &ServerSettings, checks: &mut Checks<'_>) {
     }
 }
 
+/// Certificate and key are read, so that a start or a reload does not find out too late.
+fn tls(settings: &ServerSettings, checks: &mut Checks<'_>) {
+    let set = |file: &String| !file.is_empty();
+    let alone = match (set(&settings.server.tls.cert_file), set(&settings.server.tls.key_file)) {
+        (true, false) => Some((CERT_FILE, KEY_FILE)),
+        (false, true) => Some((KEY_FILE, CERT_FILE)),
+        _ => None,
+    };
+    if let Some((key, other)) = alone
+        && checks.are_known(&[key, other])
+    {
+        checks.refuse(key, format!("needs {other} as well, accepts a file beside it, or nothing"));
+    }
+    if let Some(files) = files(settings)
+        && let Err(error) = files.load(&provider(), SystemClock::new().unix())
+    {
+        checks.refuse(error.setting, error.fault.to_string());
+    }
+}
+
 /// Whether who listens at one of the two keeps the other from being listened at.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
@@ -79,6 +112,8 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
         && (one.ip() == other.ip() || one.is_ipv4() == other.is_ipv4() && everywhere)
 }
 
+const PROXIES: &str = "server.trusted_proxies";
+const PROXY_PROTOCOL: &str = "server.proxy_protocol";
 const ADMIN: &str = "server.admin_listen";
 const MIN: &str = "auth.password.min_length";
 const ACCESS: &str = "auth.access_ttl";

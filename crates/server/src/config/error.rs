@@ -13,6 +13,9 @@ pub enum ConfigError {
     /// There is no such version.
     #[error("there is no such version")]
     NoSuchVersion,
+    /// There is nothing to confirm.
+    #[error("no change awaits confirmation")]
+    NoTrial,
     /// The history could not be read or written.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -25,6 +28,7 @@ impl ToProblem for ConfigError {
             Self::NoSuchVersion | Self::History(HistoryError::NoSuchVersion(_)) => {
                 Problem::new(&types::NOT_FOUND).detail("there is no such version")
             }
+            Self::NoTrial => Problem::new(&types::CONFLICT).detail(self.to_string()),
             // The disk: full, gone, or not ours any more.
             Self::History(_) => {
                 let wait = Duration::from_secs(10);

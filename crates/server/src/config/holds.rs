@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use gabion_clock::UnixTime;
 use gabion_config::{Digest, History, HistoryError, Loaded};
 
 use super::{ConfigError, Sources};
@@ -22,6 +23,8 @@ pub(super) enum Holds {
     AsBefore(u64),
     /// In place of the file, until that no longer has this digest.
     Instead(Option<Digest>),
+    /// The same, since what was on trial was not confirmed.
+    Again(Option<Digest>),
 }
 
 impl Holds {
@@ -31,33 +34,63 @@ impl Holds {
         Ok(Self::Instead(text.as_deref().map(Digest::of)))
     }
 
+    /// The same, after a trial.
+    pub(super) fn again(sources: &Sources) -> Result<Self, ConfigError> {
+        let (text, _) = sources.read().map_err(ConfigError::Findings)?;
+        Ok(Self::Again(text.as_deref().map(Digest::of)))
+    }
+
     pub(super) fn note(&self, history: &History, version: u64) -> Result<(), HistoryError> {
         match self {
             // The file has changed: what held in its place is over, also if it changes back.
             Self::AsFile => history.clear_active(),
             Self::AsBefore(_) => Ok(()),
             Self::Instead(file) => history.set_active(version, *file),
+            Self::Again(file) => {
+                history.set_active(version, *file)?;
+                history.end_trial()
+            }
         }
     }
 }
 
-/// Reads what holds: an applied version if the file has not changed since, else the file.
-pub(super) fn read(sources: &Sources, history: Option<&History>) -> Result<InEffect, ConfigError> {
+/// Reads what holds at `now`: what was before a trial whose time is over, else an applied version if the
+/// file has not changed since, else the file.
+pub(super) fn read(
+    sources: &Sources,
+    history: Option<&History>,
+    now: UnixTime,
+) -> Result<InEffect, ConfigError> {
     let (text, layers) = match sources.read() {
         Ok(read) => read,
         // Told with every other mistake.
         Err(unread) => return Err(ConfigError::Findings(sources.load().err().unwrap_or(unread))),
     };
     if let Some(history) = history
+        && let Some(trial) = history.trial()?.filter(|trial| trial.until <= now)
+    {
+        let holds = Holds::Again(text.as_deref().map(Digest::of));
+        return earlier(sources, history, trial.before, holds);
+    }
+    if let Some(history) = history
         && let Some(version) = history.active(text.as_deref())?
     {
-        let text = history.text(version)?;
-        let loaded = sources.load_text(&format!("version {version}"), &text);
-        let loaded = loaded.map_err(ConfigError::Findings)?;
-        return Ok(InEffect { text, loaded, holds: Holds::AsBefore(version) });
+        return earlier(sources, history, version, Holds::AsBefore(version));
     }
     let loaded = sources.load_layers(layers).map_err(ConfigError::Findings)?;
     Ok(InEffect { text: text.unwrap_or_default(), loaded, holds: Holds::AsFile })
+}
+
+/// The version `version`, which `holds` so long.
+pub(super) fn earlier(
+    sources: &Sources,
+    history: &History,
+    version: u64,
+    holds: Holds,
+) -> Result<InEffect, ConfigError> {
+    let text = history.text(version)?;
+    let loaded = sources.load_text(&format!("version {version}"), &text);
+    Ok(InEffect { text, loaded: loaded.map_err(ConfigError::Findings)?, holds })
 }
 
 /// What the next start would take, for the server whose history is in `folder`; changes nothing.
@@ -65,6 +98,6 @@ pub(super) fn read(sources: &Sources, history: Option<&History>) -> Result<InEff
 /// # Errors
 ///
 /// Every mistake at once, or what keeps the history from being read.
-pub fn in_effect(sources: &Sources, folder: &Path) -> Result<InEffect, ConfigError> {
-    read(sources, History::look(folder).as_ref())
+pub fn in_effect(sources: &Sources, folder: &Path, now: UnixTime) -> Result<InEffect, ConfigError> {
+    read(sources, History::look(folder).as_ref(), now)
 }

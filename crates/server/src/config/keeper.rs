@@ -1,15 +1,18 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use gabion_clock::{Clock, SystemClock};
-use gabion_config::{Entry, History, HistoryError, Live, Version, diff};
-use tracing::info;
+use gabion_clock::{Clock, Instant, SystemClock, UnixTime};
+use gabion_config::{Entry, History, HistoryError, Live, Trial, Version, diff};
+use gabion_errors::error_chain;
+use tokio::sync::Notify;
+use tracing::{error, info, warn};
 
 use super::{
     Accepted, ConfigError, InEffect, Sources,
-    holds::{Holds, read},
+    holds::{Holds, earlier, read},
 };
 use crate::settings::ServerSettings;
 
@@ -20,28 +23,50 @@ pub struct ConfigKeeper {
     clock: SystemClock,
     live: Arc<Live<ServerSettings>>,
     current: Mutex<Current>,
+    /// Told when a trial begins or ends.
+    trials: Notify,
 }
 
 struct Current {
     version: u64,
     entries: Arc<[Entry]>,
+    trial: Option<OnTrial>,
+}
+
+/// A trial, and when it ends by the clock that nobody sets.
+#[derive(Clone, Copy)]
+struct OnTrial {
+    trial: Trial,
+    ends: Instant,
 }
 
 impl ConfigKeeper {
     /// Reads the configuration that holds at the start: an applied one if the file has not changed
-    /// since, else the file.
+    /// since, else the file; after a trial that nobody confirmed in time, what held before it.
     ///
     /// # Errors
     ///
     /// Every mistake at once, or what keeps the history from being read.
     pub fn open(sources: Sources, folder: &Path, clock: SystemClock) -> Result<Self, ConfigError> {
         let history = History::open(folder)?;
-        let InEffect { text, loaded, holds } = read(&sources, Some(&history))?;
-        let version = history.record(&text, "start", clock.unix())?;
+        let now = clock.unix();
+        let InEffect { text, loaded, holds } = read(&sources, Some(&history), now)?;
+        let version = history.record(&text, "start", now)?;
         holds.note(&history, version)?;
+        let trial = history.trial()?;
+        if trial.is_some_and(|trial| trial.version != version) {
+            // Something else was decided while no server ran.
+            history.end_trial()?;
+        }
+        let trial = trial.filter(|trial| trial.version == version);
         let live = Arc::new(Live::new(loaded.settings));
-        let current = Mutex::new(Current { version, entries: loaded.entries.into() });
-        Ok(Self { sources, history, clock, live, current })
+        let current = Current {
+            version,
+            entries: loaded.entries.into(),
+            trial: trial.map(|trial| OnTrial::at(trial, clock)),
+        };
+        let (current, trials) = (Mutex::new(current), Notify::new());
+        Ok(Self { sources, history, clock, live, current, trials })
     }
 
     /// The settings in effect.
@@ -84,17 +109,22 @@ impl ConfigKeeper {
         self.read().map(drop)
     }
 
-    /// Takes the configuration as it stands.
+    /// Takes the configuration as it stands; with `confirm` for that time only, unless it is
+    /// [confirmed](Self::confirm).
     ///
     /// # Errors
     ///
     /// Every mistake at once; nothing has changed then.
-    pub async fn reload(&self, author: &str) -> Result<Accepted, ConfigError> {
-        self.take(self.read()?, author)
+    pub async fn reload(
+        &self,
+        author: &str,
+        confirm: Option<Duration>,
+    ) -> Result<Accepted, ConfigError> {
+        self.take(self.read()?, author, confirm)
     }
 
     /// Takes an earlier version: the one before, or the one named. It holds across restarts until
-    /// the file changes.
+    /// the file changes, or with `confirm` for that time only, unless it is confirmed.
     ///
     /// # Errors
     ///
@@ -103,6 +133,7 @@ impl ConfigKeeper {
         &self,
         version: Option<u64>,
         author: &str,
+        confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
         let version = match version {
             Some(version) => version,
@@ -113,37 +144,138 @@ impl ConfigKeeper {
                 before.ok_or(ConfigError::NoSuchVersion)?.number
             }
         };
-        let text = self.history.text(version)?;
-        let loaded = self
-            .sources
-            .load_text(&format!("version {version}"), &text)
-            .map_err(ConfigError::Findings)?;
         let holds = Holds::instead(&self.sources)?;
-        self.take(InEffect { text, loaded, holds }, author)
+        self.take(earlier(&self.sources, &self.history, version, holds)?, author, confirm)
+    }
+
+    /// Keeps what is on trial; its version.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing on trial, or the history cannot be written.
+    pub async fn confirm(&self) -> Result<u64, ConfigError> {
+        let mut current = self.lock();
+        let trial = current.trial.ok_or(ConfigError::NoTrial)?;
+        self.history.end_trial()?;
+        current.trial = None;
+        drop(current);
+        self.trials.notify_waiters();
+        info!(version = trial.trial.version, "configuration confirmed");
+        Ok(trial.trial.version)
+    }
+
+    /// What is on trial.
+    #[must_use]
+    pub fn trial(&self) -> Option<Trial> {
+        self.lock().trial.map(|on_trial| on_trial.trial)
+    }
+
+    /// Waits until a trial is over that nobody has confirmed.
+    pub async fn trial_over(&self) {
+        loop {
+            let mut told = std::pin::pin!(self.trials.notified());
+            // Before the look, so that nothing is told between the two.
+            told.as_mut().enable();
+            let on_trial = self.lock().trial;
+            let Some(OnTrial { ends, .. }) = on_trial else {
+                told.await;
+                continue;
+            };
+            let left = ends.saturating_since(self.clock.now());
+            if left.is_zero() {
+                return;
+            }
+            let _ = tokio::time::timeout(left, told).await;
+        }
+    }
+
+    /// Takes back what is on trial, if its time is over. What held before holds then until the file
+    /// changes; where it cannot be read any more, what was tried stays.
+    ///
+    /// # Errors
+    ///
+    /// When what held before cannot be read, or the history cannot be written.
+    pub async fn end_trial(&self, author: &str) -> Result<Option<Accepted>, ConfigError> {
+        let over = |on_trial: &OnTrial| on_trial.ends <= self.clock.now();
+        let Some(OnTrial { trial, .. }) = self.lock().trial.filter(over) else { return Ok(None) };
+        warn!(
+            version = trial.version,
+            "the configuration was not confirmed in time; version {} comes back", trial.before
+        );
+        let before = Holds::again(&self.sources)
+            .and_then(|holds| earlier(&self.sources, &self.history, trial.before, holds));
+        let taken = before.and_then(|before| self.take(before, author, None));
+        if let Err(error) = &taken {
+            error!(reason = error_chain(error), "the version before cannot come back");
+            // Not again and again: a start tries once more, as the note on disk stays.
+            self.lock().trial = None;
+        }
+        taken.map(Some)
     }
 
     fn read(&self) -> Result<InEffect, ConfigError> {
-        read(&self.sources, Some(&self.history))
+        // A trial ends by its own clock.
+        read(&self.sources, Some(&self.history), UnixTime::from_millis(0))
     }
 
     fn take(
         &self,
         InEffect { text, loaded, holds }: InEffect,
         author: &str,
+        confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
         // One change at a time, from the record to the last subscriber.
         let mut current = self.lock();
         let version = self.history.record(&text, author, self.clock.unix())?;
+        let on_trial = self.tried(&current, version, &holds, confirm);
+        match &on_trial {
+            // The way back is on disk before the change is.
+            Some(on_trial) => self.history.begin_trial(on_trial.trial)?,
+            None if current.trial.is_some() => self.history.end_trial()?,
+            None => {}
+        }
         holds.note(&self.history, version)?;
         let changed = diff(&current.entries, &loaded.entries);
-        *current = Current { version, entries: loaded.entries.into() };
+        *current = Current { version, entries: loaded.entries.into(), trial: on_trial };
         self.live.swap(loaded.settings);
         drop(current);
+        self.trials.notify_waiters();
         info!(version, author, changed = changed.len(), "configuration taken");
-        Ok(Accepted { version, changed })
+        Ok(Accepted { version, changed, trial: on_trial.map(|on_trial| on_trial.trial) })
+    }
+
+    /// The trial that begins or goes on when `version` is taken.
+    fn tried(
+        &self,
+        current: &Current,
+        version: u64,
+        holds: &Holds,
+        confirm: Option<Duration>,
+    ) -> Option<OnTrial> {
+        let running = current.trial.filter(|_| !matches!(holds, Holds::Again(_)));
+        match confirm {
+            // What comes back is what was there before the first of several trials.
+            Some(span) if version != current.version || running.is_some() => {
+                let before = running.map_or(current.version, |running| running.trial.before);
+                let until =
+                    UnixTime::from_millis(self.clock.unix().as_millis() + span.as_millis() as u64);
+                let trial = Trial { version, before, until };
+                Some(OnTrial { trial, ends: self.clock.now() + span })
+            }
+            // Reading the same again decides nothing; taking something else does.
+            _ => running.filter(|running| running.trial.version == version),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OnTrial {
+    /// A trial that another process began.
+    fn at(trial: Trial, clock: SystemClock) -> Self {
+        let left = trial.until.saturating_since(clock.unix());
+        Self { trial, ends: clock.now() + left }
     }
 }

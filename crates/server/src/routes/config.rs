@@ -1,8 +1,10 @@
 //! The configuration in effect, and the ways to change it.
 
+use std::{ops::RangeInclusive, time::Duration};
+
 use gabion_auth::{Access, Scope};
-use gabion_config::Entry;
-use gabion_errors::{Problem, types};
+use gabion_config::{Entry, parse_duration};
+use gabion_errors::{FieldError, Problem, Rejection, types};
 use gabion_limits::Class;
 use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{Method, StatusCode};
@@ -10,7 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ADMIN, Call, Endpoint, Input, JSON, NO_CONTENT, Reply, answers, json, schema};
+use super::{
+    ADMIN, Call, Endpoint, Input, JSON, NO_CONTENT, Reply, answers, json, no_content, schema,
+};
 use crate::{app::App, audit::Actor, view::AcceptedItem};
 
 static SHOW: RouteContract = RouteContract {
@@ -46,7 +50,7 @@ static RELOAD: RouteContract = RouteContract {
     bulkhead: None,
     cache: CacheRule::NoStore,
     answer: answers::<AcceptedItem>(StatusCode::OK),
-    problems: &[&types::INVALID_BODY, &types::NOT_IMPLEMENTED],
+    problems: &[&types::INVALID_BODY],
 };
 
 static CONFIRM: RouteContract = RouteContract {
@@ -88,7 +92,7 @@ static ROLLBACK: RouteContract = RouteContract {
 pub(super) static ENDPOINTS: [Endpoint; 4] = [
     Endpoint { contract: &SHOW, call: Call::Now(show) },
     Endpoint { contract: &RELOAD, call: Call::Later(|a, e, i| Box::pin(reload(a, e, i))) },
-    Endpoint { contract: &CONFIRM, call: Call::Now(confirm) },
+    Endpoint { contract: &CONFIRM, call: Call::Later(|a, e, i| Box::pin(confirm(a, e, i))) },
     Endpoint { contract: &ROLLBACK, call: Call::Later(|a, e, i| Box::pin(rollback(a, e, i))) },
 ];
 
@@ -106,7 +110,7 @@ fn show_schema() -> Value {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ReloadRequest {
-    /// Revert by itself after this time unless confirmed; not honoured yet.
+    /// Take it back after this time, as 60s, unless it is confirmed: 1s to 24h.
     #[schema(max_length = 16)]
     confirm: Option<String>,
 }
@@ -116,6 +120,9 @@ struct ReloadRequest {
 struct RollbackRequest {
     #[schema(minimum = 1)]
     version: Option<u64>,
+    /// Take it back after this time, as 60s, unless it is confirmed: 1s to 24h.
+    #[schema(max_length = 16)]
+    confirm: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -131,22 +138,38 @@ fn show(app: &App, _exchange: &mut Exchange) -> Reply {
 
 async fn reload(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let ReloadRequest { confirm } = input.parse()?;
-    if confirm.is_some() {
-        let detail = "a change that reverts by itself is not available yet; leave out confirm";
-        return Err(Problem::new(&types::NOT_IMPLEMENTED).detail(detail).into());
-    }
+    let confirm = span(confirm)?;
     let actor = Actor::of(exchange)?;
-    let taken = app.carry_through(|app| async move { app.reload(&actor).await }).await??;
-    json(StatusCode::OK, &AcceptedItem::from(taken))
+    let taken = app.carry_through(move |app| async move { app.reload(&actor, confirm).await });
+    json(StatusCode::OK, &AcceptedItem::from(taken.await??))
 }
 
-fn confirm(_app: &App, _exchange: &mut Exchange) -> Reply {
-    Err(Problem::new(&types::CONFLICT).detail("no change awaits confirmation").into())
+async fn confirm(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
+    let actor = Actor::of(exchange)?;
+    app.carry_through(|app| async move { app.confirm(&actor).await }).await??;
+    no_content()
 }
 
 async fn rollback(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
-    let RollbackRequest { version } = input.parse()?;
+    let RollbackRequest { version, confirm } = input.parse()?;
+    let confirm = span(confirm)?;
     let actor = Actor::of(exchange)?;
-    let taken = app.carry_through(move |app| async move { app.rollback(version, &actor).await });
+    let taken =
+        app.carry_through(move |app| async move { app.rollback(version, &actor, confirm).await });
     json(StatusCode::OK, &AcceptedItem::from(taken.await??))
 }
+
+/// The time in which a change has to be confirmed.
+fn span(confirm: Option<String>) -> Result<Option<Duration>, Rejection> {
+    let Some(text) = confirm else { return Ok(None) };
+    match parse_duration(&text).filter(|span| TRIALS.contains(span)) {
+        Some(span) => Ok(Some(span)),
+        None => {
+            let detail = "is not a time as 60s or 5m, accepts 1s to 24h";
+            Err(Problem::faulty(vec![FieldError::new("/confirm", "range", detail)]).into())
+        }
+    }
+}
+
+/// How long a change may be on trial.
+const TRIALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);

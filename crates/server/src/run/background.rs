@@ -21,12 +21,19 @@ impl Prepared {
         let admission = Arc::clone(&app.admission);
         let telemetry = Arc::clone(&app.telemetry);
         let (accounts, handle) = (app.accounts.clone(), app.handle());
+        let tls = app.tls.clone();
         app.settings.subscribe(move |settings| {
             accounts.set_ttl(settings.cache.ttl);
             if let Some(app) = handle.upgrade() {
                 app.caches.set_ttl(settings.cache.ttl);
+                app.rates.set(&settings.limits);
             }
             connections.set(&settings.limits.connections);
+            connections.set_ipv6_prefix(settings.limits.ipv6_prefix);
+            if let Some(tls) = &tls {
+                tls.set_handshakes(settings.limits.connections.handshakes);
+                tls.reload_soon();
+            }
             admission.set(&settings.limits.admission);
             telemetry.set_level(&settings.log.level);
         });
@@ -63,7 +70,19 @@ impl Prepared {
                 let backups = Arc::clone(&app.backups);
                 async move { backups.run().await }
             }),
+            tokio::spawn({
+                let app = Arc::clone(app);
+                async move { app.end_trials().await }
+            }),
             tokio::spawn(prune(Arc::clone(app))),
+            tokio::spawn({
+                let app = Arc::clone(app);
+                async move {
+                    if let Some(tls) = &app.tls {
+                        tls.follow(app.clock).await;
+                    }
+                }
+            }),
             tokio::spawn(flush_failures(Arc::clone(app))),
         ]
     }

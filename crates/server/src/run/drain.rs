@@ -83,7 +83,11 @@ impl Prepared {
                         let notice = self.app.settings.load().lifecycle.notice();
                         self.drain.begin_with_notice(notice);
                     }
-                    Signal::Reload => self.reload("signal").await,
+                    Signal::Reload => {
+                        self.reload("signal").await;
+                        // Also when the configuration was not taken.
+                        self.app.tls.iter().for_each(|tls| tls.reload_soon());
+                    }
                     _ => return Outcome::Cut { connections: self.drain.open() },
                 },
                 () = changed => self.reload_if_changed(&mut seen).await,
@@ -100,7 +104,7 @@ impl Prepared {
     }
 
     async fn reload(&self, author: &str) {
-        if let Err(error) = self.app.reload(&Actor::named(author)).await {
+        if let Err(error) = self.app.reload(&Actor::named(author), None).await {
             if let ConfigError::Findings(findings) = &error {
                 for finding in findings {
                     error!(%finding, "the configuration has a mistake");

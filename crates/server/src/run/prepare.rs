@@ -10,7 +10,6 @@ use gabion_lifecycle::{Drain, Handover, Inherited, Notifier, Readiness};
 use gabion_limits::{
     ConnectionTable,
     admission::{Admission, Fixed},
-    rate::MemoryRateStore,
 };
 use gabion_monitor::Resources;
 use gabion_sql::Sql;
@@ -22,14 +21,16 @@ use crate::{
     app::App,
     audit::AuditTrail,
     backups::BackupKeeper,
+    bulkheads::Bulkheads,
     bootstrap::first_account,
     caches::Caches,
     config::{ConfigKeeper, in_effect},
     data_dir::{DataDir, DataLock},
     keys,
-    listen::Sweeper,
+    listen::{Sweeper, Tls},
     log_queue::LogWriter,
     observatory::Observatory,
+    rates::Rates,
     restart::Restarter,
     routes::Pages,
     telemetry::Telemetry,
@@ -70,7 +71,7 @@ pub(super) async fn prepare(
     let seen = text(file.as_deref());
     let data_dir = start.sources.data_dir();
     // Mistakes are told before anything is made.
-    in_effect(&start.sources, &data_dir.config())?;
+    in_effect(&start.sources, &data_dir.config(), clock.unix())?;
     data_dir.create()?;
     let lock = match &inherited {
         // The predecessor has it; this process gets it when that one is gone.
@@ -85,6 +86,7 @@ pub(super) async fn prepare(
 
     // Bound before anything is made that would have to be told twice, as the first password.
     let listeners = Listeners::open(&settings, &mut inherited)?;
+    let tls = Tls::open(&settings, clock.unix()).map_err(refused)?;
     let sql = Sql::open(&data_dir.database()).await.map_err(failed)?;
     let keys = keys::open(&data_dir, &settings.auth, clock.unix()).map_err(refused)?;
     let keys = Arc::new(keys);
@@ -115,6 +117,8 @@ pub(super) async fn prepare(
     let backups = data_dir.backups(&settings.backup.dir);
     let backups = BackupKeeper::new(backups, sql.clone(), Arc::clone(&config), clock);
     let admission = Admission::new(Fixed(IN_FLIGHT), settings.limits.admission.mode);
+    let connections = ConnectionTable::new(&settings.limits.connections);
+    connections.set_ipv6_prefix(settings.limits.ipv6_prefix);
     let authenticator = Arc::new(identity.authenticator(accounts.clone()));
     let app = Arc::new_cyclic(|own| App {
         clock,
@@ -127,8 +131,10 @@ pub(super) async fn prepare(
         authenticator,
         followers: Arc::new(Semaphore::new(FOLLOWERS)),
         admission: Arc::new(admission),
-        rates: Arc::new(MemoryRateStore::with_capacity(RATE_KEYS)),
-        connections: Arc::new(ConnectionTable::new(&settings.limits.connections)),
+        bulkheads: Bulkheads::new(&settings.limits.bulkhead),
+        rates: Rates::new(RATE_KEYS, &settings.limits),
+        connections: Arc::new(connections),
+        tls,
         observatory,
         telemetry,
         readiness,

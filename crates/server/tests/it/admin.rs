@@ -3,6 +3,7 @@
 mod backups;
 mod commands;
 mod config;
+mod trials;
 
 use std::{
     collections::BTreeSet,

@@ -72,7 +72,7 @@ pub(super) const ROWS: [Row; 40] = [
     row("GET", "/api/admin/audit", Admin, Body::None, 200),
     row("GET", "/api/admin/config", Admin, Body::None, 200),
     row("POST", "/api/admin/config/reload", Admin, OptionalJson, 200),
-    // A change that awaits confirmation does not exist yet, so there is none to confirm.
+    // No change awaits confirmation.
     row("POST", "/api/admin/config/confirm", Admin, Body::None, 409),
     row("POST", "/api/admin/config/rollback", Admin, OptionalJson, 200),
     row("GET", "/api/admin/backups", Admin, Body::None, 200),
@@ -215,7 +215,11 @@ impl Row {
                 ),
             ],
             "/api/admin/config/reload" => {
-                vec![(json!({"confirm": 60, "x": 1}), &["/confirm type", "/x unknown"])]
+                vec![
+                    (json!({"confirm": 60, "x": 1}), &["/confirm type", "/x unknown"]),
+                    (json!({"confirm": "0s"}), &["/confirm range"]),
+                    (json!({"confirm": "soon"}), &["/confirm range"]),
+                ]
             }
             "/api/admin/config/rollback" => vec![
                 (json!({"version": "1", "x": 1}), &["/version type", "/x unknown"]),
