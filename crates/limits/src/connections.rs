@@ -6,7 +6,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering::Relaxed},
+        atomic::{AtomicU8, AtomicU32, Ordering::Relaxed},
     },
 };
 
@@ -35,6 +35,7 @@ type Shard = HashMap<RateKeyBytes, u32, RandomState>;
 pub struct ConnectionTable {
     total: AtomicU32,
     per_address: AtomicU32,
+    ipv6_prefix: AtomicU8,
     open: AtomicU32,
     /// Keyed with a secret, since clients choose their addresses out of large networks.
     hasher: RandomState,
@@ -71,6 +72,7 @@ impl ConnectionTable {
         Self {
             total: AtomicU32::new(config.total),
             per_address: AtomicU32::new(config.per_address),
+            ipv6_prefix: AtomicU8::new(ClientAddr::SUBSCRIBER),
             open: AtomicU32::new(0),
             shards: std::array::from_fn(|_| Mutex::new(Shard::with_hasher(hasher.clone()))),
             hasher,
@@ -93,7 +95,7 @@ impl ConnectionTable {
             return Err(ConnectionsFull::Total);
         }
         self.total_metrics.allow.increment(1);
-        let key = ClientAddr::new(peer).rate_key();
+        let key = ClientAddr::new(peer).rate_key_of(self.ipv6_prefix.load(Relaxed));
         if !self.enter(key) {
             self.open.fetch_sub(1, Relaxed);
             self.address_metrics.deny.increment(1);
@@ -109,6 +111,11 @@ impl ConnectionTable {
     pub fn set(&self, config: &ConnectionConfig) {
         self.total.store(config.total, Relaxed);
         self.per_address.store(config.per_address, Relaxed);
+    }
+
+    /// Counts new connections of IPv6 addresses by so many leading bits, where it did by 64.
+    pub fn set_ipv6_prefix(&self, bits: u8) {
+        self.ipv6_prefix.store(bits, Relaxed);
     }
 
     /// How many connections there are.

@@ -43,6 +43,7 @@ pub mod metrics;
 pub mod observatory;
 mod once_more;
 pub mod openapi;
+pub mod rates;
 pub mod restart;
 pub mod routes;
 pub mod run;

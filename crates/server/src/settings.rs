@@ -172,6 +172,7 @@ impl ServerSettings {
         let Self { server, auth, limits, .. } = self;
         let (password, rate) = (&auth.password, &limits.rate);
         let anybody = server.trusted_proxies.iter().any(|network| network.ends_with("/0"));
+        let off = |limit: &QuotaConfig| limit.mode != LimitMode::Enforce;
         let everything = limits.connections.per_address >= limits.connections.total;
         [
             ("server.trusted_proxies", anybody, "every client may say which address it has"),
@@ -200,6 +201,9 @@ impl ServerSettings {
                 rate.login.quota.as_per_second() > 10.0,
                 "one address may try many passwords",
             ),
+            ("limits.rate.address.mode", off(&rate.address), "no address is held to its quota"),
+            ("limits.rate.caller.mode", off(&rate.caller), "no caller is held to its quota"),
+            ("limits.rate.login.mode", off(&rate.login), "anybody may try passwords without end"),
             ("limits.connections.per_address", everything, "one address may take every connection"),
             (
                 "limits.admission.mode",

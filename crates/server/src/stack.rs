@@ -68,11 +68,7 @@ pub fn stack<A: Guard>(
     let settings = app.settings.load_full();
     let routes = RouteTable::new(endpoints.iter().map(|endpoint| endpoint.contract), &UNMATCHED)?;
     let routes = AsAsked::new(routes, endpoints);
-    let rates = || Arc::clone(&app.rates);
-    let limits = &settings.limits.rate;
-    let address = Arc::new(RateGuard::by_address("address", limits.address.build(), rates()));
-    let login = Arc::new(RateGuard::only("login", RateRule::Login, limits.login.build(), rates()));
-    let caller = Arc::new(RateGuard::by_caller("caller", limits.caller.build(), rates()));
+    let rates = &app.rates;
     let size = Arc::new(SizeGuard::new(settings.limits.size.clone()));
     let request_time = RequestTime::new(settings.limits.time.request);
 
@@ -87,10 +83,9 @@ pub fn stack<A: Guard>(
         Arc::clone(&size),
         // Everything below that counts by address must know the real one.
         ClientGuard::new(proxies(&settings)?),
-        // Before authentication: guessing tokens is limited as well.
-        Arc::clone(&address),
-        // The routes that hash passwords have a tighter limit of their own.
-        Arc::clone(&login),
+        // Before authentication: guessing tokens is limited as well. The routes that hash passwords have
+        // a tighter limit of their own, and what it refuses has not used up the address's.
+        RateGuard::all([Arc::clone(&rates.address), Arc::clone(&rates.login)]),
         RefusalsAudited::new(
             (
                 // Everything below depends on who calls.
@@ -103,7 +98,7 @@ pub fn stack<A: Guard>(
         // A place in flight, kept until the answer is complete.
         AdmissionGuard::new(admission),
         // Last: a shed request has not used up its caller's quota.
-        Arc::clone(&caller),
+        Arc::clone(&rates.caller),
     );
     let timing = Timing {
         clock: app.clock,
@@ -112,12 +107,8 @@ pub fn stack<A: Guard>(
     };
 
     app.settings.subscribe(move |settings| {
-        let limits = &settings.limits;
-        address.set_quota(limits.rate.address.build());
-        login.set_quota(limits.rate.login.build());
-        caller.set_quota(limits.rate.caller.build());
-        size.set(limits.size.clone());
-        request_time.set(limits.time.request);
+        size.set(settings.limits.size.clone());
+        request_time.set(settings.limits.time.request);
     });
     Ok(Front(Arc::new_cyclic(|stack: &Weak<Wall<_, _, Endpoints>>| {
         let mounted = Mounted { name, endpoints: endpoints.to_vec(), stack: stack.clone() };

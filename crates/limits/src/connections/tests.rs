@@ -41,6 +41,21 @@ fn one_address_cannot_take_every_place() {
 }
 
 #[test]
+fn connections_of_ipv6_count_by_as_many_bits_as_are_set() {
+    let table = table(100, 1);
+    let at = |text: &str| table.admit(text.parse().unwrap()).map(drop);
+    let held = table.admit("2001:db8::1".parse().unwrap()).unwrap();
+    assert_eq!(at("2001:db8::2"), Err(ConnectionsFull::PerAddress));
+    assert_eq!(at("2001:db8:0:1::1"), Ok(()));
+    table.set_ipv6_prefix(48);
+    let wide = table.admit("2001:db8:1::1".parse().unwrap()).unwrap();
+    assert_eq!(at("2001:db8:1:1::1"), Err(ConnectionsFull::PerAddress));
+    // What came before leaves as what it came.
+    drop((held, wide));
+    assert_eq!((table.open(), remembered(&table)), (0, 0));
+}
+
+#[test]
 fn the_last_16_places_are_reserved() {
     let table = table(100, 100);
     let permits: Vec<_> = (0..100).map(|_| table.admit(peer(1)).unwrap()).collect();

@@ -16,6 +16,7 @@ mod not_honoured;
 mod passwords;
 mod problem;
 mod races;
+mod rates;
 mod restart;
 mod server;
 mod start;
