@@ -2,7 +2,8 @@
 
 use metrics::{Unit, describe_counter, describe_gauge};
 
-/// Connections closed for being too slow; label `reason` (`head`, `idle`, `body`, `write`).
+/// Connections that met a limit of theirs and end for it; label `reason`: `handshake`, `head`, `body`,
+/// `write`, `idle` for being too slow, `age` and `requests` for having been there long enough.
 pub const CONNECTIONS_CLOSED: &str = "gabion_connections_closed_total";
 /// Connections open; no labels.
 pub const CONNECTIONS_OPEN: &str = "gabion_connections_open";
@@ -10,11 +11,32 @@ pub const CONNECTIONS_OPEN: &str = "gabion_connections_open";
 pub const BACKUP_AGE: &str = "gabion_backup_verified_age_seconds";
 /// Log lines lost because the log could not be written fast enough; no labels.
 pub const LOG_LINES_LOST: &str = "gabion_log_lines_lost_total";
+/// TLS handshakes that came to an end; label `outcome` (`completed`, `failed`, `plain_http` for a client
+/// that does not speak TLS). Those that did not are among the connections closed.
+pub const TLS_HANDSHAKES: &str = "gabion_tls_handshakes_total";
+/// When the certificate in use expires, in seconds since 1970; no labels.
+pub const TLS_EXPIRY: &str = "gabion_tls_certificate_expiry_timestamp_seconds";
+/// 1 while the certificate's files hold something that was not taken, else 0; no labels.
+pub const TLS_REFUSED: &str = "gabion_tls_certificate_refused";
+/// Connections where a PROXY protocol header is asked for; label `outcome` (`accepted`, `invalid`,
+/// `untrusted` for one whose peer is no trusted proxy).
+pub const PROXY_HEADERS: &str = "gabion_proxy_headers_total";
 
 /// Tells the recorder units and meanings.
 pub fn describe() {
-    describe_counter!(CONNECTIONS_CLOSED, Unit::Count, "Connections closed for being too slow.");
+    describe_counter!(
+        CONNECTIONS_CLOSED,
+        Unit::Count,
+        "Connections ended by a limit of time or number."
+    );
     describe_gauge!(CONNECTIONS_OPEN, Unit::Count, "Open connections.");
     describe_gauge!(BACKUP_AGE, Unit::Seconds, "Age of the newest verified backup.");
     describe_counter!(LOG_LINES_LOST, Unit::Count, "Log lines lost to a slow log.");
+    describe_counter!(TLS_HANDSHAKES, Unit::Count, "TLS handshakes that came to an end.");
+    describe_gauge!(TLS_EXPIRY, Unit::Seconds, "When the certificate in use expires.");
+    describe_gauge!(
+        TLS_REFUSED,
+        "Whether the certificate's files hold something that was not taken."
+    );
+    describe_counter!(PROXY_HEADERS, Unit::Count, "Connections asked for a PROXY protocol header.");
 }

@@ -58,8 +58,8 @@ settings! {
         restart allowed_hosts: Vec<String> = Vec::new();
         /// Whether HTTP/2 is spoken beside HTTP/1.1.
         restart http2: bool = true;
-        /// Whether connections of trusted_proxies begin with a PROXY protocol header (v1 or v2) that
-        /// names the client; all others are closed then.
+        /// Whether connections to listen come from trusted_proxies alone and begin with a PROXY
+        /// protocol header (v1 or v2) that names the client; all others are closed then.
         restart proxy_protocol: bool = false;
         /// TLS; both files set: on.
         section tls: TlsConfig = TlsConfig::default();
@@ -69,9 +69,9 @@ settings! {
 settings! {
     /// TLS 1.2 and 1.3.
     pub struct TlsConfig {
-        /// The certificate chain in PEM.
+        /// The certificate chain in PEM, the server's own first; read again when it changes.
         restart cert_file: String = String::new();
-        /// The private key in PEM.
+        /// Its private key in PEM, readable for its owner alone; read again when it changes.
         restart key_file: String = String::new();
     }
 }
@@ -99,7 +99,7 @@ settings! {
 settings! {
     /// Small groups of places for expensive work, apart from everything else.
     pub struct BulkheadsConfig {
-        /// Logins, refreshes and changed passwords.
+        /// Logins and changed passwords. As many as wait for a hash at most; refreshes do not wait here.
         section login: BulkheadConfig = BulkheadConfig { places: 64, ..BulkheadConfig::default() };
         /// Backups and the audit trail.
         section export: BulkheadConfig = BulkheadConfig::default();
@@ -150,12 +150,8 @@ impl ServerSettings {
     /// What is set but not honoured yet, for one warning each at the start.
     #[must_use]
     pub fn not_honoured(&self) -> Vec<&'static str> {
-        let (tls, defaults) = (&self.server.tls, Self::default());
-        let handshake = self.limits.time.tls_handshake;
+        let defaults = Self::default();
         [
-            ("server.tls.cert_file", !tls.cert_file.is_empty()),
-            ("server.tls.key_file", !tls.key_file.is_empty()),
-            ("limits.time.tls_handshake", handshake != defaults.limits.time.tls_handshake),
             ("store.sql", !self.store.sql.is_empty()),
             ("store.redis", !self.store.redis.is_empty()),
             ("monitor.webhook", !self.monitor.webhook.is_empty()),

@@ -1,4 +1,4 @@
-//! Reload when the configuration file changes.
+//! Reload when a file changes: the configuration, or a certificate.
 
 use std::{path::Path, time::Duration};
 
@@ -36,7 +36,8 @@ impl FileWatch {
         match watcher {
             Ok(watcher) => Some(Self { changes, _watcher: watcher }),
             Err(error) => {
-                warn!(%error, "the configuration file is not watched; reload with SIGHUP");
+                let file = file.display();
+                warn!(%error, %file, "changes of a file are not noticed; reload with SIGHUP");
                 None
             }
         }

@@ -33,6 +33,7 @@ pub(super) async fn serve(
 
 /// Tells where to look, and the first password, once.
 pub(crate) fn greet(
+    scheme: &str,
     address: SocketAddr,
     admin: Option<SocketAddr>,
     first: Option<&(String, Secret)>,
@@ -48,10 +49,10 @@ pub(crate) fn greet(
         ));
     }
     complain(&format!(
-        "gabion listens on http://{address}\n  status page   http://{page}/\n  API           \
-         http://{address}/api/docs\n  readiness     http://{address}/readyz",
+        "gabion listens on {scheme}://{address}\n  status page   {scheme}://{page}/\n  API           \
+         {scheme}://{address}/api/docs\n  readiness     {scheme}://{address}/readyz",
     ));
     if print_ready {
-        say(&format!("ready http://{address}"));
+        say(&format!("ready {scheme}://{address}"));
     }
 }

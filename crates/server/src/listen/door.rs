@@ -1,0 +1,121 @@
+use std::{future::Future, net::SocketAddr, sync::Arc};
+
+use gabion_limits::{ConnectionPermit, ConnectionsFull, TrustedProxies};
+use metrics::Counter;
+use tokio::net::TcpStream;
+use tracing::debug;
+
+use super::{
+    Answer, Entrance, Tls, Watched, connection,
+    proxy::{self, ProxyError},
+};
+use crate::metrics::PROXY_HEADERS;
+
+/// What stands between a socket and its first request.
+#[derive(Default)]
+pub struct Door {
+    proxies: Option<Proxies>,
+    tls: Option<Arc<Tls>>,
+}
+
+/// The proxies that say whom a connection is from.
+struct Proxies {
+    trusted: TrustedProxies,
+    accepted: Counter,
+    untrusted: Counter,
+    invalid: Counter,
+}
+
+impl Door {
+    /// A door with TLS, where there is any.
+    #[must_use]
+    pub fn new(tls: Option<Arc<Tls>>) -> Self {
+        Self { proxies: None, tls }
+    }
+
+    /// The same for connections of `trusted` alone, which begin with a PROXY protocol header.
+    #[must_use]
+    pub fn behind(mut self, trusted: TrustedProxies) -> Self {
+        let counter =
+            |outcome: &'static str| metrics::counter!(PROXY_HEADERS, "outcome" => outcome);
+        self.proxies = Some(Proxies {
+            trusted,
+            accepted: counter("accepted"),
+            untrusted: counter("untrusted"),
+            invalid: counter("invalid"),
+        });
+        self
+    }
+
+    /// Whether a socket carries requests from its first byte on.
+    pub(super) fn is_open(&self) -> bool {
+        self.proxies.is_none() && self.tls.is_none()
+    }
+
+    /// A place for a connection from `peer`; `None` is one that nobody may use.
+    pub(super) fn admit(
+        &self,
+        entrance: &Entrance,
+        peer: SocketAddr,
+    ) -> Option<Result<ConnectionPermit, ConnectionsFull>> {
+        let Some(proxies) = &self.proxies else { return Some(entrance.table.admit(peer.ip())) };
+        if !proxies.trusted.contains(peer.ip()) {
+            proxies.untrusted.increment(1);
+            return None;
+        }
+        // All connections are the proxy's. Whose they are is known with their first bytes.
+        Some(entrance.table.admit_unnamed())
+    }
+}
+
+/// Leads a socket through its door and serves what comes through; it counts as open from this call on.
+pub(super) fn enter<A: Answer>(
+    socket: TcpStream,
+    watched: Watched,
+    peer: SocketAddr,
+    permit: ConnectionPermit,
+    entrance: Entrance,
+    answer: Arc<A>,
+) -> impl Future<Output = ()> + Send {
+    let busy = entrance.drain.busy();
+    async move {
+        let (mut socket, mut permit, mut peer) = (socket, permit, peer);
+        let door = Arc::clone(&entrance.door);
+        if let Some(proxies) = &door.proxies {
+            match watched.within(proxy::client(&mut socket)).await {
+                Some(Ok(client)) => {
+                    proxies.accepted.increment(1);
+                    if let Some(client) = client {
+                        peer = client;
+                        if let Err(full) = permit.name(client.ip()) {
+                            debug!(%peer, reason = %full, "connection refused");
+                            return;
+                        }
+                    }
+                }
+                Some(Err(error)) => {
+                    if matches!(error, ProxyError::Invalid(_)) {
+                        proxies.invalid.increment(1);
+                    }
+                    debug!(%peer, %error, "connection refused");
+                    return;
+                }
+                None => return,
+            }
+        }
+        let Some(tls) = &door.tls else {
+            let served = connection(socket, watched, peer, permit, entrance, answer);
+            drop(busy);
+            return served.await;
+        };
+        match watched.handshake(tls.shake(socket, &watched.watch)).await {
+            Some(Ok(stream)) => {
+                let served = connection(stream, watched, peer, permit, entrance, answer);
+                drop(busy);
+                served.await;
+            }
+            Some(Err(error)) => debug!(%peer, %error, "TLS handshake failed"),
+            None => debug!(%peer, "TLS handshake too slow"),
+        }
+    }
+}
