@@ -123,9 +123,21 @@ impl Response {
     }
 }
 
+/// What a connection goes over.
+pub(crate) trait Wire: Read + Write + Send {
+    /// The socket below.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Wire for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
 /// One connection.
 pub(crate) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     buffer: Vec<u8>,
 }
 
@@ -136,11 +148,12 @@ impl Client {
     }
 
     pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream, buffer: Vec::new() })
+        dial(address).map(Self::over)
+    }
+
+    /// A connection that is there already.
+    pub(crate) fn over(stream: impl Wire + 'static) -> Self {
+        Self { stream: Box::new(stream), buffer: Vec::new() }
     }
 
     /// Sends a request and reads the answer; the connection stays open.
@@ -164,12 +177,13 @@ impl Client {
     }
 
     pub(crate) fn try_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.write_all(bytes)?;
+        self.stream.flush()
     }
 
     /// Tells the server that nothing more comes.
     pub(crate) fn finish(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        self.stream.socket().shutdown(Shutdown::Write)
     }
 
     /// Reads a whole response.
@@ -272,7 +286,7 @@ impl Client {
     /// Everything that still comes until the server closes the connection, at most for `within`;
     /// `None` when it does not.
     pub(crate) fn rest(&mut self, within: Duration) -> Option<Vec<u8>> {
-        self.stream.set_read_timeout(Some(within)).expect("a timeout can be set");
+        self.stream.socket().set_read_timeout(Some(within)).expect("a timeout can be set");
         loop {
             match self.fill() {
                 Ok(()) => {}
@@ -282,6 +296,15 @@ impl Client {
             }
         }
     }
+}
+
+/// A socket whose operations end.
+pub(crate) fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    Ok(stream)
 }
 
 /// Whether an operation was given up for waiting too long.

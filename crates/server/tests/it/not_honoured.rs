@@ -2,10 +2,7 @@
 
 use crate::server::{Home, Server};
 
-const SETTINGS: [(&str, &str); 7] = [
-    ("server.tls.cert_file", "/none/cert.pem"),
-    ("server.tls.key_file", "/none/key.pem"),
-    ("limits.time.tls_handshake", "5s"),
+const SETTINGS: [(&str, &str); 4] = [
     ("store.sql", "postgres://user:hunter2@db.example/gabion"),
     ("store.redis", "redis://:hunter2@cache.example"),
     ("monitor.webhook", "https://alerts.example/hook"),

@@ -255,7 +255,9 @@ impl Server {
             }
         });
         let line = lines.recv_timeout(PATIENCE);
-        let address = line.ok().and_then(|line| line.strip_prefix("ready http://")?.parse().ok());
+        let address = line
+            .ok()
+            .and_then(|line| line.strip_prefix("ready ")?.split_once("://")?.1.parse().ok());
         let text = || log.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(address) = address else {
             let status = wait(&mut process, PATIENCE).unwrap_or_else(|| {
