@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use gabion_auth::bearer;
 use gabion_clock::Clock;
 use gabion_errors::Rejection;
+use gabion_limits::ContentCoding;
 use gabion_tower::{
-    BodyRule, Exchange, Handler,
+    BodyRule, Decompressed, Exchange, Handler,
     json::{self, Examined},
 };
 use http::Response;
@@ -38,7 +39,13 @@ impl Endpoints {
                 json::check_unread(&exchange.head.headers, &body)?;
                 Ok(Input::none())
             }
-            BodyRule::Stream => Ok(Input { stream: Some(body), ..Input::none() }),
+            BodyRule::Stream => {
+                let coding = ContentCoding::of(&exchange.head.headers)?;
+                let settings = self.app.settings.load();
+                let sizes = &settings.limits.size;
+                let body = Decompressed::new(body, coding, sizes.inflation(sizes.body));
+                Ok(Input { stream: Some(body), ..Input::none() })
+            }
             BodyRule::Json(_) | BodyRule::OptionalJson(_) => {
                 let settings = self.app.settings.load_full();
                 let examine = json::examine(exchange, body, &settings.limits.size);

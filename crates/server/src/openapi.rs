@@ -229,7 +229,9 @@ fn problems(contract: &RouteContract) -> Vec<&'static ProblemType> {
     }
     match contract.body {
         BodyRule::Empty => problems.push(&types::UNSUPPORTED_MEDIA_TYPE),
-        BodyRule::Stream => problems.push(&types::REQUEST_TIMEOUT),
+        BodyRule::Stream => {
+            problems.extend([&types::REQUEST_TIMEOUT, &types::UNSUPPORTED_MEDIA_TYPE]);
+        }
         BodyRule::Json(_) | BodyRule::OptionalJson(_) => problems.extend([
             &types::REQUEST_TIMEOUT,
             &types::UNSUPPORTED_MEDIA_TYPE,

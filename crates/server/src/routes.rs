@@ -20,7 +20,7 @@ use std::{future::Future, pin::Pin, sync::Weak};
 
 use bytes::Bytes;
 use gabion_errors::{FieldError, Problem, Rejection, types};
-use gabion_tower::{Answer, Exchange, Peer, RouteContract};
+use gabion_tower::{Answer, Decompressed, Exchange, Peer, RouteContract};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -89,8 +89,8 @@ pub struct Input {
     pub json: Option<Value>,
     /// What in it does not fit the contract's schema.
     pub faults: Vec<FieldError>,
-    /// The body itself, where the contract leaves it to the handler.
-    pub stream: Option<RequestBody>,
+    /// The body itself, where the contract leaves it to the handler; as it was before it was compressed.
+    pub stream: Option<Decompressed<RequestBody>>,
 }
 
 impl Input {

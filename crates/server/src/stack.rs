@@ -16,7 +16,9 @@ use gabion_limits::{
 use gabion_tower::{
     Answer, BodyRule, CacheRule, DeadlineRule, Guard, Peer, RateRule, RequestTime, RouteContract,
     RouteError, RouteTable, Routes, Timing, Wall,
-    guards::{AdmissionGuard, AuthorizeGuard, ClientGuard, HostGuard, RateGuard, SizeGuard},
+    guards::{
+        AdmissionGuard, AuthorizeGuard, ClientGuard, FramingGuard, HostGuard, RateGuard, SizeGuard,
+    },
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
@@ -77,6 +79,8 @@ pub fn stack<A: Guard>(
         ReservedGuard,
         // While draining each answer ends its connection; it must hold for every answer below.
         DrainGuard::new(app.readiness.clone()),
+        // What may be two requests is not read as one; everything below looks at one.
+        FramingGuard,
         // A request for another host is not ours; hyper takes none and two of them.
         HostGuard::new(hosts),
         // Too large is told from the head alone, before anything is spent on it.

@@ -5,7 +5,7 @@ mod responses;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use gabion_auth::{Access, Scope};
-use gabion_errors::{Problem, Rejection, types};
+use gabion_errors::{FieldError, Problem, Rejection, types};
 use gabion_limits::Class;
 use gabion_monitor::RequestId;
 use gabion_tower::{BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
@@ -20,13 +20,13 @@ use utoipa::ToSchema;
 
 use self::responses::Responses;
 use super::{Call, Endpoint, Input, JSON, Mounted, Reply, answers, reply, schema};
-use crate::body::RequestBody;
+use crate::{app::App, body::RequestBody};
 
 static BATCH: RouteContract = RouteContract {
     method: Method::POST,
     path: "/api/batch",
     name: "batch",
-    summary: "Send up to 100 requests at once; each is checked, limited and counted as its own.",
+    summary: "Send several requests at once; each is checked, limited and counted as its own.",
     access: Access::Bearer,
     scope: Scope::Any,
     class: Class::Batch,
@@ -41,7 +41,7 @@ static BATCH: RouteContract = RouteContract {
 };
 
 pub(super) static ENDPOINTS: [Endpoint; 1] =
-    [Endpoint { contract: &BATCH, call: Call::Within(|_, m, e, i| Box::pin(batch(m, e, i))) }];
+    [Endpoint { contract: &BATCH, call: Call::Within(|a, m, e, i| Box::pin(batch(a, m, e, i))) }];
 
 /// Items that are worked on at the same time.
 const AT_ONCE: usize = 8;
@@ -53,7 +53,8 @@ const INHERITED: [http::HeaderName; 4] =
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BatchRequest {
-    #[schema(inline, min_items = 1, max_items = 100)]
+    /// At most `limits.size.batch_items`, 100 by default.
+    #[schema(inline, min_items = 1, max_items = 10_000)]
     requests: Vec<BatchItem>,
 }
 
@@ -90,8 +91,13 @@ struct BatchAnswer {
     body: Value,
 }
 
-async fn batch(mounted: &Mounted, exchange: &mut Exchange, input: Input) -> Reply {
+async fn batch(app: &App, mounted: &Mounted, exchange: &mut Exchange, input: Input) -> Reply {
     let BatchRequest { requests } = input.parse()?;
+    let most = app.settings.load().limits.size.batch_items;
+    if requests.len() > most {
+        let detail = format!("must have at most {most} items");
+        return Err(Problem::faulty(vec![FieldError::new("/requests", "length", detail)]).into());
+    }
     refuse_item(exchange)?;
     let gone = || Rejection::internal("the stack of a request that it serves is gone");
     let stack = mounted.stack.upgrade().ok_or_else(gone)?;

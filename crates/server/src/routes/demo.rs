@@ -10,7 +10,8 @@ use gabion_cache::Loaded;
 use gabion_clock::Clock;
 use gabion_limits::{Class, Counted};
 use gabion_tower::{
-    BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
+    BodyRule, CacheRule, DeadlineRule, Decompressed, Exchange, Parameter, RateRule, RouteContract,
+    json::broken,
 };
 use http::{Method, StatusCode};
 use http_body::Body;
@@ -25,7 +26,7 @@ use super::{
     query::{fault, number, parameter},
     schema,
 };
-use crate::app::App;
+use crate::{app::App, body::RequestBody};
 
 const WORK_PARAMETERS: &[Parameter] = &[
     Parameter { name: "cpu_us", schema: micros, summary: "CPU time to burn, in microseconds." },
@@ -89,7 +90,7 @@ static UPLOAD: RouteContract = RouteContract {
     method: Method::POST,
     path: "/api/demo/upload",
     name: "demo_upload",
-    summary: "Stream a body of any type and answer its length and hash.",
+    summary: "Stream a body of any type and answer its length and hash, once decompressed.",
     access: Access::Bearer,
     scope: Scope::Named("demo"),
     class: Class::Batch,
@@ -194,9 +195,10 @@ async fn cached(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
 async fn upload(app: &App, _exchange: &mut Exchange, input: Input) -> Reply {
     let limit = app.settings.load().limits.size.body;
     let (mut counted, mut hash) = (Counted::new(limit), Sha256::new());
-    let mut body = pin!(input.stream.unwrap_or(crate::body::RequestBody::empty()));
+    let none = || Decompressed::plain(RequestBody::empty());
+    let mut body = pin!(input.stream.unwrap_or_else(none));
     while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
-        let frame = frame.map_err(gabion_tower::json::broken)?;
+        let frame = frame.map_err(|error| broken(error.into()))?;
         if let Ok(data) = frame.into_data() {
             counted.add(data.remaining())?;
             hash.update(&data);
