@@ -104,8 +104,28 @@ impl TrustedProxies {
     #[must_use]
     pub fn client_addr(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddr {
         let peer = ClientAddr::new(peer);
+        match self.told(peer, headers) {
+            (Some(one), Some(other)) if one != other => peer,
+            (one, other) => one.or(other).unwrap_or(peer),
+        }
+    }
+
+    /// Whether a trusted peer tells of two clients, so that the request is accounted to the peer: often
+    /// a proxy that passes on the one header while it writes the other, worth one warning.
+    #[must_use]
+    pub fn contradictory_forwarding(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
+        let (one, other) = self.told(ClientAddr::new(peer), headers);
+        one.is_some_and(|one| other.is_some_and(|other| one != other))
+    }
+
+    /// Where the walks through `Forwarded` and `X-Forwarded-For` end, of those that are there.
+    fn told(
+        &self,
+        peer: ClientAddr,
+        headers: &HeaderMap,
+    ) -> (Option<ClientAddr>, Option<ClientAddr>) {
         if !self.trusts(peer) {
-            return peer;
+            return (None, None);
         }
         let forwarded = headers
             .contains_key(FORWARDED)
@@ -113,10 +133,7 @@ impl TrustedProxies {
         let x_forwarded_for = headers
             .contains_key(X_FORWARDED_FOR)
             .then(|| self.walk(peer, forwarded::listed_hops(headers.get_all(X_FORWARDED_FOR))));
-        match (forwarded, x_forwarded_for) {
-            (Some(one), Some(other)) if one != other => peer,
-            (one, other) => one.or(other).unwrap_or(peer),
-        }
+        (forwarded, x_forwarded_for)
     }
 
     /// Whether the request names a client but its peer is not trusted to: often a proxy that the

@@ -185,6 +185,8 @@ fn an_open_quote_reaches_no_further_than_its_line() {
 fn headers_that_contradict_each_other_are_both_ignored() {
     let told = headers(&[(FORWARDED, "for=6.6.6.6"), (X_FORWARDED_FOR, "192.0.2.1")]);
     assert_eq!(trusted().client_addr(ip(PROXY), &told).ip(), ip(PROXY));
+    assert!(trusted().contradictory_forwarding(ip(PROXY), &told));
+    assert!(!trusted().contradictory_forwarding(ip("192.0.2.9"), &told));
     // Also when only one of them can be understood.
     for (one, other) in [("for=_hidden", "192.0.2.1"), ("for=6.6.6.6", "unknown")] {
         let told = headers(&[(FORWARDED, one), (X_FORWARDED_FOR, other)]);
@@ -192,6 +194,9 @@ fn headers_that_contradict_each_other_are_both_ignored() {
     }
     let agreed = headers(&[(FORWARDED, "for=192.0.2.1"), (X_FORWARDED_FOR, "192.0.2.1")]);
     assert_eq!(trusted().client_addr(ip(PROXY), &agreed).ip(), ip("192.0.2.1"));
+    assert!(!trusted().contradictory_forwarding(ip(PROXY), &agreed));
+    let one = headers(&[(FORWARDED, "for=6.6.6.6")]);
+    assert!(!trusted().contradictory_forwarding(ip(PROXY), &one));
 }
 
 #[test]
