@@ -1,9 +1,12 @@
 mod body;
 mod mark;
 
-use std::sync::atomic::{
-    AtomicBool, AtomicU32,
-    Ordering::{Acquire, Relaxed, Release},
+use std::{
+    sync::atomic::{
+        AtomicBool, AtomicU64,
+        Ordering::{Acquire, Relaxed, Release},
+    },
+    time::Duration,
 };
 
 use self::{body::BodyProgress, mark::Mark};
@@ -29,7 +32,10 @@ use crate::time::TimeConfig;
 #[derive(Debug, Default)]
 pub struct Progress {
     http2: AtomicBool,
-    in_flight: AtomicU32,
+    /// Those in flight in the lower half, all that ever began in the upper: one addition tells both.
+    requests: AtomicU64,
+    /// Since when there is a connection.
+    began: Mark,
     handshake: Mark,
     /// Set while a request's head is awaited or arrives.
     head: Mark,
@@ -38,6 +44,10 @@ pub struct Progress {
     write: Mark,
     body: BodyProgress,
 }
+
+/// A request in [`Progress::requests`].
+const ONE_BEGUN: u64 = (1 << 32) | 1;
+const IN_FLIGHT: u64 = (1 << 32) - 1;
 
 /// What a client was too slow with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -62,13 +72,16 @@ impl Progress {
         Self::default()
     }
 
-    /// The TLS handshake begins.
+    /// The TLS handshake begins; a head is awaited when it is done.
     pub fn handshake_began(&self, now_ms: u64) {
+        self.began.set_if_clear(now_ms);
+        self.head.clear();
         self.handshake.set(now_ms);
     }
 
     /// The connection can carry requests: it was accepted, or its handshake is done.
     pub fn accepted(&self, now_ms: u64) {
+        self.began.set_if_clear(now_ms);
         self.head.set(now_ms);
         self.handshake.clear();
     }
@@ -80,23 +93,27 @@ impl Progress {
 
     /// Bytes arrived. On an idle HTTP/1 connection they begin a head.
     pub fn read(&self, bytes: usize, now_ms: u64) {
-        if bytes > 0 && self.in_flight.load(Relaxed) == 0 && !self.http2.load(Relaxed) {
+        if bytes > 0 && self.in_flight() == 0 && !self.http2.load(Relaxed) {
             self.head.set_if_clear(now_ms);
         }
     }
 
-    /// A request's head is complete.
-    pub fn request_began(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
+    /// A request's head is complete; the answer is how many requests there were, with this one.
+    pub fn request_began(&self) -> u32 {
+        let before = self.requests.fetch_add(ONE_BEGUN, Relaxed);
         self.head.clear();
+        // The upper half of 64 bits.
+        (before >> 32) as u32 + 1
     }
 
     /// A request's response is written to its end, or given up.
     pub fn request_ended(&self, now_ms: u64) {
         // Before the count: whoever sees that nothing is in flight sees since when.
         self.idle.set(now_ms);
-        let before = self.in_flight.fetch_update(Release, Relaxed, |count| count.checked_sub(1));
-        if before == Ok(1) {
+        let before = self.requests.fetch_update(Release, Relaxed, |requests| {
+            (requests & IN_FLIGHT != 0).then(|| requests - 1)
+        });
+        if before.is_ok_and(|requests| requests & IN_FLIGHT == 1) {
             self.body.done();
         }
     }
@@ -133,13 +150,36 @@ impl Progress {
     /// How many requests are in flight.
     #[must_use]
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Relaxed)
+        // The lower half of 64 bits.
+        (self.requests.load(Relaxed) & IN_FLIGHT) as u32
+    }
+
+    /// Whether the connection is older than `age`, its handshake included.
+    #[must_use]
+    pub fn is_older_than(&self, age: Duration, now_ms: u64) -> bool {
+        self.began.has_lasted(age, now_ms)
+    }
+
+    /// Whether nothing has been under way for `span`: no request, no head, nothing to write. A connection
+    /// that has not had a request yet does not rest, since its head is awaited.
+    #[must_use]
+    pub fn has_rested(&self, span: Duration, now_ms: u64) -> bool {
+        self.is_idle() && !self.write.is_set() && self.idle.has_lasted(span, now_ms)
+    }
+
+    /// Whether bytes wait for the client to take them.
+    #[must_use]
+    pub fn is_write_blocked(&self) -> bool {
+        self.write.is_set()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.requests.load(Acquire) & IN_FLIGHT == 0 && !self.head.is_set()
     }
 
     /// What the client is too slow with, if anything.
     #[must_use]
     pub fn overdue(&self, now_ms: u64, config: &TimeConfig) -> Option<Overdue> {
-        let idle = || self.in_flight.load(Acquire) == 0 && !self.head.is_set();
         if self.handshake.has_lasted(config.tls_handshake, now_ms) {
             Some(Overdue::Handshake)
         } else if self.head.has_lasted(config.head, now_ms) {
@@ -148,7 +188,7 @@ impl Progress {
             Some(Overdue::BodyTooSlow)
         } else if self.write.has_lasted(config.write_stall, now_ms) {
             Some(Overdue::WriteStalled)
-        } else if idle() && self.idle.has_lasted(config.idle, now_ms) {
+        } else if self.is_idle() && self.idle.has_lasted(config.idle, now_ms) {
             Some(Overdue::Idle)
         } else {
             None

@@ -139,6 +139,48 @@ fn a_client_that_takes_nothing_is_stalled_and_any_byte_helps() {
 }
 
 #[test]
+fn requests_are_counted_from_the_first() {
+    let progress = Progress::new();
+    progress.accepted(0);
+    assert_eq!([(); 3].map(|()| progress.request_began()), [1, 2, 3]);
+    assert_eq!(progress.in_flight(), 3);
+    progress.request_ended(0);
+    assert_eq!((progress.request_began(), progress.in_flight()), (4, 3));
+    for _ in 0..4 {
+        progress.request_ended(0);
+    }
+    assert_eq!((progress.request_began(), progress.in_flight()), (5, 1));
+}
+
+#[test]
+fn age_counts_from_the_handshake() {
+    let (age, progress) = (Duration::from_millis(500), Progress::new());
+    assert!(!progress.is_older_than(age, 10_000));
+    progress.handshake_began(10);
+    progress.accepted(200);
+    assert_eq!([509, 510].map(|now_ms| progress.is_older_than(age, now_ms)), [false, true]);
+}
+
+#[test]
+fn a_connection_rests_while_nothing_is_under_way() {
+    let span = Duration::from_millis(50);
+    let fresh = Progress::new();
+    fresh.accepted(0);
+    assert!(!fresh.has_rested(span, 1000));
+    let progress = served_one(10);
+    assert_eq!([59, 60].map(|now_ms| progress.has_rested(span, now_ms)), [false, true]);
+    progress.write_blocked(60);
+    assert!(!progress.has_rested(span, 1000));
+    progress.write_progressed(1000);
+    progress.read(1, 1000);
+    assert!(!progress.has_rested(span, 1000));
+    progress.request_began();
+    assert!(!progress.has_rested(span, 2000));
+    progress.request_ended(2000);
+    assert_eq!([2049, 2050].map(|now_ms| progress.has_rested(span, now_ms)), [false, true]);
+}
+
+#[test]
 fn nothing_is_overdue_before_the_connection_began() {
     let progress = Progress::new();
     assert_eq!(verdicts(&progress, [0, u64::MAX]), [None, None]);
@@ -242,7 +284,7 @@ fn apply(progress: &Progress, event: Event, now_ms: u64) {
     match event {
         Event::Http2 => progress.set_http2(),
         Event::Read(bytes) => progress.read(bytes, now_ms),
-        Event::Began => progress.request_began(),
+        Event::Began => _ = progress.request_began(),
         Event::Ended => progress.request_ended(now_ms),
         Event::BodyWaiting => progress.body_waiting(now_ms),
         Event::BodyReceived(bytes) => progress.body_received(bytes, now_ms),
