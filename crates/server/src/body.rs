@@ -127,8 +127,11 @@ impl Body for RequestBody {
 impl Drop for RequestBody {
     fn drop(&mut self) {
         // A handler that stopped reading no longer waits for the client.
-        if let Self::Connection { watch, .. } = self {
+        if let Self::Connection { body, watch } = self {
             watch.body_ended();
+            if !body.is_end_stream() {
+                watch.left_unread();
+            }
         }
     }
 }

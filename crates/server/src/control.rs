@@ -87,9 +87,9 @@ impl ControlSocket {
             };
             match table.admit(nobody.ip()) {
                 Ok(permit) => {
-                    let served =
-                        connection(stream, nobody, permit, entrance.clone(), Arc::clone(&answer));
-                    tokio::spawn(served);
+                    let watched = entrance.sweeper.watch();
+                    let (entrance, answer) = (entrance.clone(), Arc::clone(&answer));
+                    tokio::spawn(connection(stream, watched, nobody, permit, entrance, answer));
                 }
                 Err(full) => debug!(reason = %full, "command refused"),
             }

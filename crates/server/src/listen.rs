@@ -1,13 +1,27 @@
 //! Connections: accepted within bounds, watched by one sweeper, served by hyper.
 
+mod calm;
+mod closed;
+mod door;
+mod drive;
+mod framing;
 mod io;
+mod preface;
+mod proxy;
+mod refusal;
 mod serve;
 mod streams;
 mod sweeper;
+pub mod tls;
 mod watch;
 
 pub use self::{
+    door::Door,
     serve::{Answer, Entrance, connection, serve},
-    sweeper::{CoarseClock, Sweeper},
+    sweeper::{CoarseClock, Sweeper, Watched},
+    tls::Tls,
     watch::Watch,
 };
+
+#[cfg(test)]
+mod tests;

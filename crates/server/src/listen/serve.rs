@@ -4,7 +4,7 @@ use std::{
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
@@ -13,18 +13,17 @@ use gabion_errors::BoxError;
 use gabion_lifecycle::{Acceptor, Drain};
 use gabion_limits::{ConnectionPermit, ConnectionTable};
 use gabion_tower::Peer;
-use http::{Request, Response, Version};
+use http::{
+    Request, Response,
+    header::{CONNECTION, HeaderValue},
+};
 use http_body::{Body, Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto::Builder,
-};
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
-use super::{Sweeper, Watch, io::WatchedIo, streams::STREAMS};
+use super::{Door, Sweeper, Watch, Watched, door::enter, drive::Driven};
 use crate::{body::RequestBody, settings::ServerSettings};
 
 /// What connections share on their way in.
@@ -38,6 +37,8 @@ pub struct Entrance {
     pub drain: Drain,
     /// The bounds of heads and streams.
     pub settings: Arc<Live<ServerSettings>>,
+    /// What stands before the first request.
+    pub door: Arc<Door>,
 }
 
 /// A service for requests of connections; `reserved` is whether only probes are served.
@@ -63,10 +64,19 @@ pub async fn serve<A: Answer>(acceptor: Acceptor, entrance: Entrance, answer: Ar
             () = &mut ended => return,
         };
         let (stream, peer) = accepted;
-        match entrance.table.admit(peer.ip()) {
+        let Some(admitted) = entrance.door.admit(&entrance, peer) else {
+            debug!(%peer, "connection refused: its peer is no trusted proxy");
+            continue;
+        };
+        match admitted {
             Ok(permit) => {
-                let connection = connection(stream, peer, permit, entrance.clone(), answer.clone());
-                tokio::spawn(connection);
+                let watched = entrance.sweeper.watch();
+                let (entrance, answer) = (entrance.clone(), Arc::clone(&answer));
+                if entrance.door.is_open() {
+                    tokio::spawn(connection(stream, watched, peer, permit, entrance, answer));
+                } else {
+                    tokio::spawn(enter(stream, watched, peer, permit, entrance, answer));
+                }
             }
             // Closed at once: an answer would cost more than the attacker's attempt.
             Err(full) => debug!(%peer, reason = %full, "connection refused"),
@@ -75,50 +85,35 @@ pub async fn serve<A: Answer>(acceptor: Acceptor, entrance: Entrance, answer: Ar
 }
 
 /// Serves one connection to its end; it counts as open from this call on.
+///
+/// `watched` may have watched it before, as through a handshake.
 pub fn connection<A: Answer>(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    watched: Watched,
     peer: SocketAddr,
     permit: ConnectionPermit,
     entrance: Entrance,
     answer: Arc<A>,
 ) -> impl Future<Output = ()> + Send {
-    let busy = entrance.drain.busy();
-    async move {
-        let watched = entrance.sweeper.watch();
-        let reserved = permit.reserved();
-        let builder = builder(&entrance.settings.load_full());
-        let io = TokioIo::new(WatchedIo::new(stream, Arc::clone(&watched.watch)));
-        let service = {
-            let watch = Arc::clone(&watched.watch);
-            service_fn(move |request: Request<Incoming>| {
-                watch.request_began(request.version() == Version::HTTP_2);
-                let under_way = Some(UnderWay(Arc::clone(&watch)));
-                let body_watch = Arc::clone(&watch);
-                let request =
-                    request.map(|body| RequestBody::Connection { body, watch: body_watch });
-                Answering {
-                    answer: Arc::clone(&answer).answer(request, Peer(peer), reserved),
-                    under_way,
-                }
-            })
-        };
-        let mut connection = pin!(builder.serve_connection(io, service));
-        let mut told = false;
-        let ended = poll_fn(|cx| {
-            if !told && watched.watch.is_draining() {
-                told = true;
-                if watched.watch.is_http2() {
-                    // GOAWAY; an HTTP/1 connection is told with its next response.
-                    connection.as_mut().graceful_shutdown();
-                }
-            }
-            connection.as_mut().poll(cx)
-        });
-        if let Err(error) = ended.await {
+    let kept = (entrance.drain.busy(), permit);
+    let reserved = kept.1.reserved();
+    let watch = Arc::clone(&watched.watch);
+    watch.accepted();
+    let service = service_fn(move |request: Request<Incoming>| {
+        watch.request_began();
+        let under_way = Some(UnderWay(Arc::clone(&watch)));
+        let body_watch = Arc::clone(&watch);
+        let request = request.map(|body| RequestBody::Connection { body, watch: body_watch });
+        Answering { answer: Arc::clone(&answer).answer(request, Peer(peer), reserved), under_way }
+    });
+    let mut driven = Driven::new(stream, service, watched, entrance.settings);
+    poll_fn(move |cx| {
+        if let Err(error) = ready!(Pin::new(&mut driven).poll(cx)) {
             debug!(%peer, %error, "connection ended");
         }
-        drop((permit, busy, watched));
-    }
+        let _open_until_here = &kept;
+        Poll::Ready(())
+    })
 }
 
 pin_project! {
@@ -135,8 +130,14 @@ impl<B: Body, F: Future<Output = Response<B>>> Future for Answering<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Poll::Ready(response) = this.answer.poll(cx) else { return Poll::Pending };
+        let Poll::Ready(mut response) = this.answer.poll(cx) else { return Poll::Pending };
         let under_way = this.under_way.take();
+        if let Some(UnderWay(watch)) = &under_way
+            && watch.is_last()
+            && !watch.is_http2()
+        {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         Poll::Ready(Ok(response.map(|body| {
             let sent = body.is_end_stream();
             let watch = under_way.as_ref().filter(|_| !sent).map(|under_way| &under_way.0);
@@ -144,32 +145,6 @@ impl<B: Body, F: Future<Output = Response<B>>> Future for Answering<F> {
             Counted { body, stream, under_way }
         })))
     }
-}
-
-fn builder(settings: &ServerSettings) -> Builder<TokioExecutor> {
-    let (size, http2) = (&settings.limits.size, settings.server.http2);
-    let mut builder = Builder::new(TokioExecutor::new());
-    if !http2 {
-        builder = builder.http1_only();
-    }
-    // Larger heads than the limits allow are still parsed, so that they are answered with a problem.
-    let most = size.head.as_usize().saturating_add(64 * 1024);
-    builder.http1().max_buf_size(most);
-    // Answers are small: to copy one behind its head costs less than a write of two pieces.
-    builder.http1().writev(false);
-    // Beyond hyper's own hundred it allocates and fills two tables for each request; what it refuses
-    // by itself gets its problem from `WatchedIo`.
-    if size.headers > 100 {
-        builder.http1().max_headers(size.headers.saturating_add(1));
-    }
-    builder
-        .http2()
-        .max_concurrent_streams(STREAMS)
-        .initial_stream_window_size(64 * 1024)
-        .initial_connection_window_size(256 * 1024)
-        .max_send_buf_size(64 * 1024)
-        .max_header_list_size(u32::try_from(most).unwrap_or(u32::MAX));
-    builder
 }
 
 /// A request under way on its connection.

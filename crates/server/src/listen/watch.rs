@@ -2,15 +2,37 @@ use std::{
     io,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicU16, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use atomic_waker::AtomicWaker;
 use gabion_limits::{Overdue, Progress, TimeConfig};
 
-use super::streams::Streams;
+use super::{streams::Streams, sweeper::Shared};
+
+/// How long an HTTP/1 connection has to rest before it is put aside.
+const REST: Duration = Duration::from_millis(500);
+
+/// The sweeper has ended the connection.
+const CLOSED: u16 = 1;
+/// It was for its head.
+const SLOW_HEAD: u16 = 1 << 1;
+const BODY_TOO_SLOW: u16 = 1 << 2;
+const DRAINING: u16 = 1 << 3;
+/// Old enough, or asked often enough: the next answer is the last one.
+const LAST: u16 = 1 << 4;
+const HTTP2: u16 = 1 << 5;
+/// It rests, and was told so.
+const RESTING: u16 = 1 << 6;
+/// The stream holds back what was written.
+const UNFLUSHED: u16 = 1 << 7;
+/// Bytes of a request may be left that nobody has read.
+const UNREAD: u16 = 1 << 8;
+/// Its connection is encrypted, or about to be.
+const TLS: u16 = 1 << 9;
 
 /// One connection as its sweeper sees it: the phases that its reads, writes and requests report, and
 /// the means to end it.
@@ -19,11 +41,8 @@ use super::streams::Streams;
 #[derive(Debug)]
 pub struct Watch {
     progress: Progress,
-    millis: Arc<AtomicU64>,
-    closed: AtomicBool,
-    body_too_slow: AtomicBool,
-    draining: AtomicBool,
-    http2: AtomicBool,
+    shared: Arc<Shared>,
+    marks: AtomicU16,
     /// Made with the first answer over HTTP/2.
     streams: OnceLock<Box<Streams>>,
     connection: AtomicWaker,
@@ -31,29 +50,42 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(super) fn new(millis: Arc<AtomicU64>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
         let progress = Progress::new();
-        progress.accepted(millis.load(Ordering::Relaxed));
+        progress.accepted(shared.now());
         Self {
             progress,
-            millis,
-            closed: AtomicBool::new(false),
-            body_too_slow: AtomicBool::new(false),
-            draining: AtomicBool::new(false),
-            http2: AtomicBool::new(false),
+            shared,
+            marks: AtomicU16::new(0),
             streams: OnceLock::new(),
             connection: AtomicWaker::new(),
             body: AtomicWaker::new(),
         }
     }
 
-    fn now(&self) -> u64 {
-        self.millis.load(Ordering::Relaxed)
+    pub(super) fn handshake_began(&self) {
+        self.mark(TLS);
+        self.progress.handshake_began(self.now());
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.has(TLS)
+    }
+
+    /// From now on requests can come.
+    pub(super) fn accepted(&self) {
+        self.progress.accepted(self.now());
+    }
+
+    /// The client speaks HTTP/2.
+    pub(super) fn set_http2(&self) {
+        self.mark(HTTP2);
+        self.progress.set_http2();
     }
 
     /// Whether the client sends the body of its request too slowly.
     pub fn body_is_too_slow(&self) -> bool {
-        self.body_too_slow.load(Ordering::Relaxed)
+        self.has(BODY_TOO_SLOW)
     }
 
     /// A handler waits for the body; `waker` is woken when that takes too long.
@@ -72,12 +104,20 @@ impl Watch {
         self.progress.body_done();
     }
 
-    pub(super) fn request_began(&self, http2: bool) {
-        if http2 && !self.is_http2() {
-            self.http2.store(true, Ordering::Relaxed);
-            self.progress.set_http2();
+    /// A part of a request will not be read by anybody.
+    pub fn left_unread(&self) {
+        self.mark(UNREAD);
+    }
+
+    pub(super) fn is_left_unread(&self) -> bool {
+        self.has(UNREAD)
+    }
+
+    pub(super) fn request_began(&self) {
+        let begun = self.progress.request_began();
+        if begun >= self.shared.most_requests() && self.mark(LAST) & LAST == 0 {
+            self.shared.closed.requests.increment(1);
         }
-        self.progress.request_began();
     }
 
     pub(super) fn request_ended(&self) {
@@ -101,6 +141,16 @@ impl Watch {
             self.progress.write_progressed(self.now());
         }
         polled
+    }
+
+    /// Notes what came of a flush.
+    pub(super) fn flush_reported(&self, polled: &Poll<io::Result<()>>, cx: &Context<'_>) {
+        if polled.is_pending() {
+            self.register(cx.waker());
+            self.mark(UNFLUSHED);
+        } else if self.has(UNFLUSHED) {
+            self.unmark(UNFLUSHED);
+        }
     }
 
     /// A response body is there to be sent; over HTTP/2 its stream is watched until it is ended.
@@ -139,19 +189,42 @@ impl Watch {
     }
 
     pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Relaxed)
+        self.has(CLOSED)
+    }
+
+    /// Whether it was closed for a head that did not come to its end, with nothing of an answer under way.
+    pub(super) fn is_closed_for_head(&self) -> bool {
+        self.has(SLOW_HEAD) && !self.has(UNFLUSHED) && !self.progress.is_write_blocked()
     }
 
     pub(super) fn is_http2(&self) -> bool {
-        self.http2.load(Ordering::Relaxed)
+        self.has(HTTP2)
     }
 
-    pub(super) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+    /// Whether the connection ends with the next answer.
+    pub(super) fn is_last(&self) -> bool {
+        self.has(LAST)
+    }
+
+    /// Whether the client is to be told that no more requests are taken.
+    pub(super) fn is_ending(&self) -> bool {
+        self.has(DRAINING | LAST)
+    }
+
+    /// Whether the connection was told to rest, and still does.
+    pub(super) fn may_be_put_aside(&self) -> bool {
+        self.has(RESTING) && !self.has(UNFLUSHED) && self.progress.has_rested(REST, self.now())
+    }
+
+    /// The connection is at work again, or was when it was told to rest.
+    pub(super) fn wake_up(&self) {
+        if self.has(RESTING) {
+            self.unmark(RESTING);
+        }
     }
 
     pub(super) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+        self.mark(DRAINING);
         self.connection.wake();
     }
 
@@ -160,22 +233,65 @@ impl Watch {
         if self.is_closed() {
             return None;
         }
-        let stalled = || {
-            let most = u64::try_from(times.write_stall.as_millis()).unwrap_or(u64::MAX);
-            let stalled = self.streams.get().is_some_and(|streams| streams.stalled(most, now));
-            stalled.then_some(Overdue::WriteStalled)
-        };
-        let overdue = self.progress.overdue(now, times).or_else(stalled)?;
-        if matches!(overdue, Overdue::BodyTooSlow) {
-            if self.body_too_slow.swap(true, Ordering::Relaxed) {
-                return None;
+        if !self.is_last()
+            && self.progress.is_older_than(times.connection, now)
+            && self.mark(LAST) & LAST == 0
+        {
+            self.shared.closed.age.increment(1);
+            self.connection.wake();
+        }
+        let Some(overdue) = self.overdue(now, times) else {
+            if !self.has(RESTING | HTTP2) && self.progress.has_rested(REST, now) {
+                self.mark(RESTING);
+                self.connection.wake();
             }
-            // Whoever reads the body answers with 408.
-            self.body.wake();
-        } else {
-            self.closed.store(true, Ordering::Relaxed);
+            return None;
+        };
+        match overdue {
+            Overdue::BodyTooSlow => {
+                if self.mark(BODY_TOO_SLOW) & BODY_TOO_SLOW != 0 {
+                    return None;
+                }
+                // Other requests of the connection would be blamed as well.
+                self.mark(LAST);
+                // Whoever reads the body answers with 408.
+                self.body.wake();
+            }
+            Overdue::Head => _ = self.mark(CLOSED | SLOW_HEAD),
+            _ => _ = self.mark(CLOSED),
         }
         self.connection.wake();
         Some(overdue)
+    }
+
+    fn overdue(&self, now: u64, times: &TimeConfig) -> Option<Overdue> {
+        self.progress.overdue(now, times).or_else(|| {
+            let most = u64::try_from(times.write_stall.as_millis()).unwrap_or(u64::MAX);
+            let stalled = self.streams.get().is_some_and(|streams| streams.stalled(most, now));
+            stalled.then_some(Overdue::WriteStalled)
+        })
+    }
+
+    /// The client sends more frames than it pays for.
+    pub(super) fn flooded(&self) {
+        self.shared.closed.frames.increment(1);
+    }
+
+    pub(super) fn now(&self) -> u64 {
+        self.shared.now()
+    }
+
+    /// Whether one of `marks` is there.
+    fn has(&self, marks: u16) -> bool {
+        self.marks.load(Relaxed) & marks != 0
+    }
+
+    /// Sets `marks`; the answer is what was there before.
+    fn mark(&self, marks: u16) -> u16 {
+        self.marks.fetch_or(marks, Relaxed)
+    }
+
+    fn unmark(&self, marks: u16) {
+        self.marks.fetch_and(!marks, Relaxed);
     }
 }

@@ -267,6 +267,12 @@ fn a_slow_head_is_ended() {
         let mut client = server.client();
         let waited = Stopwatch::start();
         client.raw(head.as_bytes());
+        if !head.is_empty() {
+            let refused = client.read(false).expect("an answer");
+            refused.problem("request-timeout");
+            refused.has_usual_headers();
+            assert!(refused.closes());
+        }
         let rest = client.rest(PATIENCE);
         assert_eq!(rest, Some(Vec::new()), "{head:?}");
         let waited = waited.elapsed();

@@ -1,0 +1,44 @@
+use bytes::Bytes;
+use gabion_errors::{Problem, types};
+use gabion_tower::{HSTS, refuse_unread};
+use http::header;
+
+/// What the guard of sizes answers to a head that is read to its end.
+pub(super) fn head_too_large(tls: bool) -> Bytes {
+    refuse(&Problem::new(&types::HEADER_TOO_LARGE), tls)
+}
+
+/// What a head that does not come to its end in time is answered with.
+pub(super) fn head_too_slow(tls: bool) -> Bytes {
+    refuse(&Problem::new(&types::REQUEST_TIMEOUT), tls)
+}
+
+/// What a request is answered with that should have come over TLS.
+pub(super) fn plain_http() -> Bytes {
+    refuse(&Problem::new(&types::INVALID_REQUEST).detail("this port speaks https only"), false)
+}
+
+/// An answer over HTTP/1.1 to a request that is not even read; nothing comes after it.
+fn refuse(problem: &Problem, tls: bool) -> Bytes {
+    let mut response = refuse_unread(problem);
+    if tls {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    let status = response.status();
+    let mut out = format!(
+        "HTTP/1.1 {} {}\r\nconnection: close\r\ncontent-length: {}\r\n",
+        status.as_u16(),
+        status.canonical_reason().unwrap_or_default(),
+        response.body().len()
+    )
+    .into_bytes();
+    for (name, value) in response.headers() {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(response.body());
+    out.into()
+}
