@@ -50,7 +50,7 @@ fn serve(
                 }
             };
             let (mut field, mut policy) = (String::new(), String::new());
-            standing_field(&mut field, LIMIT, standing);
+            standing_field(&mut field, LIMIT, quota, standing);
             policy_field(&mut policy, LIMIT, quota);
             let Some(exceeded) = refused else {
                 writeln!(out, "\n{client}: 200\nRateLimit: {field}\nRateLimit-Policy: {policy}")?;
