@@ -1,13 +1,15 @@
+use flate2::Crc;
+
 use super::DecompressError;
 
 /// The frame around a gzip member (RFC 1952 §2.3), read byte by byte.
 ///
-/// Names and comments in a header may be of any length; here a header has a bound. Its own checksum is
-/// passed over: what it protects is passed over as well.
+/// Names and comments in a header may be of any length; here a header has a bound.
 pub(super) struct Header {
     part: Part,
     flags: u8,
     read: usize,
+    sum: Crc,
 }
 
 enum Part {
@@ -17,7 +19,7 @@ enum Part {
     Extra(u16),
     Name,
     Comment,
-    Checksum(u8),
+    Checksum(Option<u8>),
     Done,
 }
 
@@ -34,8 +36,8 @@ const RESERVED: u8 = 0b1110_0000;
 const MALFORMED: DecompressError = DecompressError::Malformed("gzip");
 
 impl Header {
-    pub(super) const fn new() -> Self {
-        Self { part: Part::Fixed(0), flags: 0, read: 0 }
+    pub(super) fn new() -> Self {
+        Self { part: Part::Fixed(0), flags: 0, read: 0, sum: Crc::new() }
     }
 
     /// Whether nothing of it was read yet.
@@ -48,6 +50,9 @@ impl Header {
         self.read += 1;
         if self.read > LONGEST {
             return Err(MALFORMED);
+        }
+        if !matches!(self.part, Part::Checksum(_)) {
+            self.sum.update(&[byte]);
         }
         self.part = match self.part {
             Part::Fixed(at) => {
@@ -79,8 +84,15 @@ impl Header {
             Part::Name => Part::Name,
             Part::Comment if byte == 0 => self.after(HAS_CHECKSUM),
             Part::Comment => Part::Comment,
-            Part::Checksum(0) => Part::Checksum(1),
-            Part::Checksum(_) | Part::Done => Part::Done,
+            Part::Checksum(None) => Part::Checksum(Some(byte)),
+            Part::Checksum(Some(low)) => {
+                let [own_low, own_high, ..] = self.sum.sum().to_le_bytes();
+                if [low, byte] != [own_low, own_high] {
+                    return Err(MALFORMED);
+                }
+                Part::Done
+            }
+            Part::Done => Part::Done,
         };
         Ok(matches!(self.part, Part::Done))
     }
@@ -91,7 +103,7 @@ impl Header {
             (HAS_EXTRA, Part::ExtraLength(None)),
             (HAS_NAME, Part::Name),
             (HAS_COMMENT, Part::Comment),
-            (HAS_CHECKSUM, Part::Checksum(0)),
+            (HAS_CHECKSUM, Part::Checksum(None)),
         ];
         let from = order.into_iter().skip_while(|(own, _)| *own != flag);
         let mut there = from.filter(|(own, _)| self.flags & own != 0);

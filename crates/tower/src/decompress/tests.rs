@@ -6,7 +6,7 @@ use std::{
 };
 
 use flate2::{
-    Compression, GzBuilder,
+    Compression, Crc, GzBuilder,
     read::{MultiGzDecoder, ZlibDecoder},
     write::{DeflateEncoder, GzEncoder, ZlibEncoder},
 };
@@ -134,8 +134,12 @@ fn a_header_may_have_all_its_parts() {
     let end = 10 + 2 + 4 + "a.json".len() + 1 + "c".len() + 1;
     let mut summed = whole;
     summed[3] |= 1 << 1;
-    summed.splice(end..end, [0, 0]);
-    assert_eq!(read(ContentCoding::Gzip, summed).unwrap(), b"{}");
+    let mut sum = Crc::new();
+    sum.update(&summed[..end]);
+    summed.splice(end..end, sum.sum().to_le_bytes()[..2].to_vec());
+    assert_eq!(read(ContentCoding::Gzip, summed.clone()).unwrap(), b"{}");
+    summed[end] ^= 1;
+    assert!(is_malformed(&read(ContentCoding::Gzip, summed)));
 }
 
 #[test]
