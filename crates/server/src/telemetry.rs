@@ -32,7 +32,7 @@ impl Telemetry {
     /// Tells from now on what is at least as important as `level`.
     pub fn set_level(&self, level: &str) {
         // Fails only when the subscriber is gone.
-        let _ = self.filter.reload(EnvFilter::new(level));
+        let _ = self.filter.reload(filter(level));
     }
 
     /// All metrics in the text format of Prometheus.
@@ -56,7 +56,7 @@ impl Telemetry {
 }
 
 fn start_log(config: &LogConfig, writer: LogQueue) -> reload::Handle<EnvFilter, Registry> {
-    let (filter, handle) = reload::Layer::new(EnvFilter::new(&config.level));
+    let (filter, handle) = reload::Layer::new(filter(&config.level));
     let pretty = match config.format.as_str() {
         "pretty" => true,
         "auto" => std::io::stderr().is_terminal(),
@@ -70,6 +70,14 @@ fn start_log(config: &LogConfig, writer: LogQueue) -> reload::Handle<EnvFilter, 
         registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init()
     };
     handle
+}
+
+/// h2 warns of what clients do, with a line for each frame; what it comes to is counted.
+fn filter(level: &str) -> EnvFilter {
+    match level {
+        "warn" | "info" => EnvFilter::new(format!("{level},h2=error")),
+        _ => EnvFilter::new(level),
+    }
 }
 
 fn start_metrics() -> PrometheusHandle {
