@@ -60,7 +60,8 @@ pub enum ConnectionsFull {
 #[derive(Debug)]
 pub struct ConnectionPermit {
     table: Arc<ConnectionTable>,
-    key: RateKeyBytes,
+    /// Whose it is, once that is known.
+    key: Option<RateKeyBytes>,
     reserved: bool,
 }
 
@@ -87,6 +88,18 @@ impl ConnectionTable {
     ///
     /// When all places, or all places of the address, are taken.
     pub fn admit(self: &Arc<Self>, peer: IpAddr) -> Result<ConnectionPermit, ConnectionsFull> {
+        let mut permit = self.admit_unnamed()?;
+        permit.name(peer)?;
+        Ok(permit)
+    }
+
+    /// Takes a place for a connection whose client is to be named, as a proxy does that makes all
+    /// connections itself. Until [`ConnectionPermit::name`] it counts towards the total alone.
+    ///
+    /// # Errors
+    ///
+    /// When all places are taken.
+    pub fn admit_unnamed(self: &Arc<Self>) -> Result<ConnectionPermit, ConnectionsFull> {
         let total = self.total.load(Relaxed);
         let others = self.open.fetch_add(1, Relaxed);
         if others >= total {
@@ -95,16 +108,9 @@ impl ConnectionTable {
             return Err(ConnectionsFull::Total);
         }
         self.total_metrics.allow.increment(1);
-        let key = ClientAddr::new(peer).rate_key_of(self.ipv6_prefix.load(Relaxed));
-        if !self.enter(key) {
-            self.open.fetch_sub(1, Relaxed);
-            self.address_metrics.deny.increment(1);
-            return Err(ConnectionsFull::PerAddress);
-        }
-        self.address_metrics.allow.increment(1);
         // A small total keeps half of its places for everybody.
         let reserved = others >= total - RESERVED.min(total / 2);
-        Ok(ConnectionPermit { table: Arc::clone(self), key, reserved })
+        Ok(ConnectionPermit { table: Arc::clone(self), key: None, reserved })
     }
 
     /// Takes new bounds. Connections beyond them stay until they end.
@@ -134,7 +140,7 @@ impl ConnectionTable {
         fits
     }
 
-    fn leave(&self, key: RateKeyBytes) {
+    fn exit(&self, key: RateKeyBytes) {
         let mut shard = self.shard(key);
         match shard.get_mut(&key) {
             Some(count) if *count > 1 => *count -= 1,
@@ -146,8 +152,6 @@ impl ConnectionTable {
                 }
             }
         }
-        drop(shard);
-        self.open.fetch_sub(1, Relaxed);
     }
 
     fn shard(&self, key: RateKeyBytes) -> MutexGuard<'_, Shard> {
@@ -159,6 +163,24 @@ impl ConnectionTable {
 }
 
 impl ConnectionPermit {
+    /// Counts the connection as one of `client` from now on.
+    ///
+    /// # Errors
+    ///
+    /// When all places of the address are taken; the connection counts as before then.
+    pub fn name(&mut self, client: IpAddr) -> Result<(), ConnectionsFull> {
+        let key = ClientAddr::new(client).rate_key_of(self.table.ipv6_prefix.load(Relaxed));
+        if !self.table.enter(key) {
+            self.table.address_metrics.deny.increment(1);
+            return Err(ConnectionsFull::PerAddress);
+        }
+        self.table.address_metrics.allow.increment(1);
+        if let Some(before) = self.key.replace(key) {
+            self.table.exit(before);
+        }
+        Ok(())
+    }
+
     /// Whether this is one of the last 16 places, which are for probes: the caller answers nothing
     /// else on it. A total below 32 reserves half of itself.
     #[must_use]
@@ -169,7 +191,10 @@ impl ConnectionPermit {
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.table.leave(self.key);
+        if let Some(key) = self.key {
+            self.table.exit(key);
+        }
+        self.table.open.fetch_sub(1, Relaxed);
     }
 }
 
