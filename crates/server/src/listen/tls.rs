@@ -99,6 +99,8 @@ impl Tls {
             true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             false => vec![b"http/1.1".to_vec()],
         };
+        // The strongest suite that both know.
+        config.ignore_client_order = true;
         // Sessions are resumed by tickets, whose keys are replaced every six hours: nothing is kept per
         // client. Data before the end of the handshake could be replayed and stays off.
         config.ticketer = aws_lc_rs::Ticketer::new()?;

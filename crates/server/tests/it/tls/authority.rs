@@ -51,11 +51,6 @@ impl Authority {
         Self { certificate, issuer: Issuer::new(params, key) }
     }
 
-    /// In PEM.
-    pub(crate) fn pem(&self) -> String {
-        self.certificate.pem()
-    }
-
     pub(crate) fn make(&self, name: &str) -> Made {
         self.make_until(
             name,

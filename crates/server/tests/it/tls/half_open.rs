@@ -9,10 +9,10 @@ use std::{
 
 use rustls::{ClientConnection, pki_types::ServerName, version};
 
-use super::{Authority, is_closed, pause};
+use super::{Authority, is_closed};
 use crate::{
     client::{Client, Request, dial, is_timeout},
-    server::{Home, Stopwatch},
+    server::{Home, Stopwatch, until},
 };
 
 /// The first message of a client.
@@ -145,5 +145,29 @@ fn a_crowd_that_shakes_hands_at_once_is_served_to_the_last() {
             });
         }
     });
-    pause(Duration::ZERO);
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_ended_though_tls_has_room_for_the_answer() {
+    let (home, ca) = (Home::new(), Authority::new());
+    let sets = ca.settings(&home, "localhost");
+    let server = home.start(&[&sets[..], &["limits.time.write_stall=1s"]].concat());
+    let admin = server.over_tls(&ca).login();
+    let mut slow = ca.stream(server.address());
+    let ask = Request::get("/api/openapi.json").bytes();
+    slow.sock.set_write_timeout(Some(Duration::from_millis(200))).expect("a timeout can be set");
+    // Until the server takes no more, since it cannot answer.
+    for _ in 0..2000 {
+        if slow.write_all(&ask).and_then(|()| slow.flush()).is_err() {
+            break;
+        }
+    }
+    until("it is ended for that", || {
+        let metrics = server.over_tls(&ca).text("/api/metrics", &admin);
+        metrics.contains("gabion_connections_closed_total{reason=\"write\"} 1").then_some(())
+    });
+    until("it is closed", || {
+        let status = server.over_tls(&ca).json("/api/admin/status", &admin);
+        (status["limits"]["connections_open"] == 1).then_some(())
+    });
 }
