@@ -7,7 +7,8 @@ use gabion_clock::Clock;
 use gabion_errors::Rejection;
 use gabion_limits::ContentCoding;
 use gabion_tower::{
-    BodyRule, Decompressed, Exchange, Handler,
+    BodyRule, Decompressed, Exchange, Guard, Handler,
+    guards::BulkheadGuard,
     json::{self, Examined},
 };
 use http::Response;
@@ -24,12 +25,13 @@ pub(crate) struct Endpoints {
     app: Arc<App>,
     calls: Vec<Call>,
     mounted: Mounted,
+    bulkheads: BulkheadGuard,
 }
 
 impl Endpoints {
-    pub(crate) fn new(app: Arc<App>, mounted: Mounted) -> Self {
+    pub(crate) fn new(app: Arc<App>, mounted: Mounted, bulkheads: BulkheadGuard) -> Self {
         let calls = mounted.endpoints.iter().map(|endpoint| endpoint.call).collect();
-        Self { app, calls, mounted }
+        Self { app, calls, mounted, bulkheads }
     }
 
     /// What of the body the handler is given.
@@ -63,6 +65,17 @@ impl Endpoints {
 }
 
 impl Endpoints {
+    /// Takes a place for expensive work, or waits for one.
+    async fn enter(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
+        let entered = self.bulkheads.check(exchange).await;
+        if entered.is_err() {
+            // Nothing was begun: the budgets promise nothing about it.
+            exchange.permit = None;
+        }
+        entered?;
+        self.admit_once_more(exchange).await
+    }
+
     /// Who sends a head and keeps the body back is asked again once that is there, so that no request
     /// waits in the door for what has ended meanwhile.
     async fn admit_once_more(&self, exchange: &Exchange) -> Result<(), Rejection> {
@@ -97,6 +110,9 @@ impl Handler<RequestBody> for Endpoints {
             }
             Call::Later(call) => {
                 let input = self.input(exchange, body).await?;
+                if exchange.contract().bulkhead.is_some() {
+                    Box::pin(self.enter(exchange)).await?;
+                }
                 call(app, exchange, input).await
             }
             Call::Within(call) => {

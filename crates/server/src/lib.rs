@@ -29,6 +29,7 @@ mod audit;
 pub mod backups;
 pub mod body;
 pub mod bootstrap;
+mod bulkheads;
 pub mod caches;
 pub mod cli;
 pub mod config;

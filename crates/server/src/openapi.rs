@@ -53,6 +53,9 @@ fn operation(contract: &RouteContract) -> Value {
         "responses": responses(contract),
         "x-class": contract.class.as_str(),
     });
+    if let Some(bulkhead) = contract.bulkhead {
+        operation["x-bulkhead"] = json!(bulkhead);
+    }
     let parameters: Vec<Value> = contract
         .parameters
         .iter()

@@ -11,7 +11,7 @@ use gabion_auth::{Access, RoleAuthorizer, Scope};
 use gabion_clock::SystemClock;
 use gabion_errors::BoxError;
 use gabion_limits::{
-    Class, HostRule, InvalidCidr, InvalidHost, TrustedProxies, admission::Admission,
+    Class, DeadlineTrust, HostRule, InvalidCidr, InvalidHost, TrustedProxies, admission::Admission,
 };
 use gabion_tower::{
     Answer, BodyRule, CacheRule, DeadlineRule, Guard, Peer, RateRule, RequestTime, RouteContract,
@@ -27,6 +27,7 @@ use http_body_util::BodyExt;
 use crate::{
     app::App,
     body::RequestBody,
+    bulkheads::Bulkheads,
     guards::{DrainGuard, RefusalsAudited, Reserved, ReservedGuard},
     handler::Endpoints,
     listen::Answer as Answers,
@@ -65,7 +66,7 @@ static UNMATCHED: RouteContract = RouteContract {
 pub fn stack<A: Guard>(
     app: &Arc<App>,
     endpoints: &[&'static Endpoint],
-    Face { name, authenticate, admission, hosts }: Face<A>,
+    Face { name, authenticate, admission, bulkheads, hosts, deadlines, over_tls }: Face<A>,
 ) -> Result<Front<impl Serve + use<A>>, StackError> {
     let settings = app.settings.load_full();
     let routes = RouteTable::new(endpoints.iter().map(|endpoint| endpoint.contract), &UNMATCHED)?;
@@ -110,16 +111,22 @@ pub fn stack<A: Guard>(
         window: Arc::clone(&app.observatory.window),
     };
 
+    let places = bulkheads.clone();
     app.settings.subscribe(move |settings| {
         size.set(settings.limits.size.clone());
         request_time.set(settings.limits.time.request);
+        places.set(&settings.limits.bulkhead);
     });
     Ok(Front(Arc::new_cyclic(|stack: &Weak<Wall<_, _, Endpoints>>| {
         let mounted = Mounted { name, endpoints: endpoints.to_vec(), stack: stack.clone() };
-        // The handler reads the body its contract declares, asks the cache where there is one, and
-        // answers.
-        let handler = Endpoints::new(Arc::clone(app), mounted);
-        Wall::new(routes, guards, handler, timing)
+        // The handler reads the body its contract declares, takes a place where the work is expensive,
+        // asks the cache where there is one, and answers. The place comes behind the body: nobody shall
+        // hold one by sending slowly. That a request waits for it with a place in flight is bounded by
+        // the bulkheads, which let no more wait than they have places.
+        let handler = Endpoints::new(Arc::clone(app), mounted, bulkheads.guard());
+        // A trusted caller may have less time than its route.
+        let wall = Wall::new(routes, guards, handler, timing).deadlines_of(deadlines);
+        if over_tls { wall.over_tls() } else { wall }
     })))
 }
 
@@ -132,8 +139,14 @@ pub struct Face<A> {
     pub authenticate: A,
     /// Who gets a place in flight.
     pub admission: Arc<Admission>,
+    /// Who gets a place for expensive work.
+    pub bulkheads: Bulkheads,
     /// Which hosts are served.
     pub hosts: HostRule,
+    /// Whose deadlines count.
+    pub deadlines: DeadlineTrust,
+    /// Whether its connections are encrypted.
+    pub over_tls: bool,
 }
 
 /// The stack could not be built.

@@ -16,7 +16,7 @@ use super::{
     ADMIN, Call, Endpoint, Input, Reply, answers,
     query::{fault, parameter},
 };
-use crate::app::App;
+use crate::{app::App, bulkheads};
 
 static LIST: RouteContract = RouteContract {
     method: Method::GET,
@@ -35,7 +35,7 @@ static LIST: RouteContract = RouteContract {
     ],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
-    bulkhead: None,
+    bulkhead: Some(bulkheads::EXPORT),
     cache: CacheRule::NoStore,
     answer: answers::<AuditPage>(StatusCode::OK),
     problems: &[&gabion_errors::types::DEPENDENCY_UNAVAILABLE],

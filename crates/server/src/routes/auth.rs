@@ -16,7 +16,7 @@ use super::{
     Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, json, media, no_content, reply,
     schema,
 };
-use crate::app::App;
+use crate::{app::App, bulkheads};
 
 static LOGIN: RouteContract = RouteContract {
     method: Method::POST,
@@ -30,7 +30,7 @@ static LOGIN: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::Default,
     rate: RateRule::Login,
-    bulkhead: None,
+    bulkhead: Some(bulkheads::LOGIN),
     cache: CacheRule::NoStore,
     answer: answers::<TokenResponse>(StatusCode::OK),
     problems: &[
@@ -107,7 +107,7 @@ static PASSWORD: RouteContract = RouteContract {
     deadline: DeadlineRule::Default,
     // It hashes passwords.
     rate: RateRule::Login,
-    bulkhead: None,
+    bulkhead: Some(bulkheads::LOGIN),
     cache: CacheRule::NoStore,
     answer: NO_CONTENT,
     problems: &[

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{ADMIN, Call, Endpoint, Input, Reply, answers, json, schema};
-use crate::{app::App, audit::Actor, view::BackupItem};
+use crate::{app::App, audit::Actor, bulkheads, view::BackupItem};
 
 static LIST: RouteContract = RouteContract {
     method: Method::GET,
@@ -43,7 +43,7 @@ static CREATE: RouteContract = RouteContract {
     parameters: &[],
     deadline: DeadlineRule::After(std::time::Duration::from_secs(600)),
     rate: RateRule::Standard,
-    bulkhead: None,
+    bulkhead: Some(bulkheads::EXPORT),
     cache: CacheRule::NoStore,
     answer: answers::<BackupItem>(StatusCode::CREATED),
     problems: &[],
@@ -65,7 +65,7 @@ static VERIFY: RouteContract = RouteContract {
     }],
     deadline: DeadlineRule::After(std::time::Duration::from_secs(600)),
     rate: RateRule::Standard,
-    bulkhead: None,
+    bulkhead: Some(bulkheads::EXPORT),
     cache: CacheRule::NoStore,
     answer: answers::<VerifyResponse>(StatusCode::OK),
     problems: &[&types::NOT_FOUND, &types::CONFLICT],

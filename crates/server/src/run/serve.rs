@@ -4,7 +4,7 @@ use gabion_auth::Username;
 use gabion_errors::error_chain;
 use gabion_lifecycle::{Acceptor, Inherited, Signals, State};
 use gabion_limits::{
-    HostRule, LimitMode,
+    DeadlineTrust, HostRule, LimitMode,
     admission::{Admission, Fixed},
 };
 use gabion_tower::guards::AuthenticateGuard;
@@ -13,12 +13,13 @@ use tracing::{error, info, warn};
 use super::{RunError, failed, listeners::Listeners, prepare::Prepared, refused};
 use crate::{
     app::App,
+    bulkheads::Bulkheads,
     control::ControlSocket,
     guards::LocalGuard,
-    listen::{Entrance, serve},
+    listen::{Door, Entrance, serve},
     routes::{self, Endpoint},
     settings::ServerSettings,
-    stack::{Face, hosts, stack},
+    stack::{Face, hosts, proxies, stack},
 };
 
 /// Local commands in flight at once.
@@ -34,12 +35,21 @@ impl Prepared {
     ) -> Result<(), RunError> {
         let Self { app, drain, sweeper, .. } = &self;
         let settings = app.settings.load_full();
-        let entrance = Entrance {
+        // Local commands come in as they are.
+        let local_entrance = Entrance {
             table: Arc::clone(&app.connections),
             sweeper: Arc::clone(sweeper),
             drain: drain.clone(),
             settings: Arc::clone(&app.settings),
+            door: Arc::default(),
         };
+        let mut door = Door::new(app.tls.clone());
+        let admin_entrance =
+            Entrance { door: Arc::new(Door::new(app.tls.clone())), ..local_entrance.clone() };
+        if settings.server.proxy_protocol {
+            door = door.behind(proxies(&settings).map_err(refused)?);
+        }
+        let entrance = Entrance { door: Arc::new(door), ..local_entrance.clone() };
         let authenticator = Arc::clone(&app.authenticator);
         app.restarter.on_sharing({
             let (app, authenticator) = (app.handle(), Arc::clone(&authenticator));
@@ -54,7 +64,15 @@ impl Prepared {
         let face = |name| -> Result<_, RunError> {
             let hosts = hosts(&settings).map_err(refused)?;
             let authenticate = AuthenticateGuard::new(Arc::clone(&authenticator));
-            Ok(Face { name, authenticate, admission: Arc::clone(&app.admission), hosts })
+            Ok(Face {
+                name,
+                authenticate,
+                admission: Arc::clone(&app.admission),
+                bulkheads: app.bulkheads.clone(),
+                hosts,
+                deadlines: DeadlineTrust::Proxies(proxies(&settings).map_err(refused)?),
+                over_tls: app.tls.is_some(),
+            })
         };
         let front = Arc::new(stack(app, &public, face("main")?).map_err(failed)?);
         let admin = match &listeners.admin {
@@ -65,7 +83,15 @@ impl Prepared {
         let authenticate = LocalGuard::new(local);
         // Places of their own: an operator gets through when everybody else is refused.
         let admission = Arc::new(Admission::new(Fixed(LOCAL), LimitMode::Enforce));
-        let local = Face { name: "local", authenticate, admission, hosts: HostRule::default() };
+        let local = Face {
+            name: "local",
+            authenticate,
+            admission,
+            bulkheads: Bulkheads::new(&settings.limits.bulkhead),
+            hosts: HostRule::default(),
+            deadlines: DeadlineTrust::Everybody,
+            over_tls: false,
+        };
         let local = Arc::new(stack(app, &all, local).map_err(failed)?);
 
         app.restarter.hold(listeners.copies().map_err(failed)?);
@@ -82,14 +108,13 @@ impl Prepared {
             None => None,
         };
         let control = ControlSocket::bind(&self.data_dir.control_socket()).map_err(failed)?;
-        let control = tokio::spawn(control.serve(entrance.clone(), local));
+        let control = tokio::spawn(control.serve(local_entrance, local));
         let address = listeners.main.local_addr().map_err(failed)?;
         let admin_address = listeners.admin.as_ref().and_then(|own| own.local_addr().ok());
         let acceptor = |listener| Acceptor::new(listener).map_err(failed);
-        let mut accepting =
-            vec![tokio::spawn(serve(acceptor(listeners.main)?, entrance.clone(), front))];
+        let mut accepting = vec![tokio::spawn(serve(acceptor(listeners.main)?, entrance, front))];
         if let (Some(listener), Some(admin)) = (listeners.admin, admin) {
-            accepting.push(tokio::spawn(serve(acceptor(listener)?, entrance, admin)));
+            accepting.push(tokio::spawn(serve(acceptor(listener)?, admin_entrance, admin)));
         }
         app.readiness.advance(State::Ready);
         self.notifier.ready();
@@ -118,11 +143,12 @@ impl Prepared {
     }
 
     fn announce(&self, address: SocketAddr, admin: Option<SocketAddr>) {
+        let scheme = if self.app.tls.is_some() { "https" } else { "http" };
         if self.app.restarter.generation() == 1 {
-            crate::cli::greet(address, admin, self.first.as_ref(), self.print_ready);
+            crate::cli::greet(scheme, address, admin, self.first.as_ref(), self.print_ready);
         }
         let address = address.to_string();
-        info!(address, generation = self.app.restarter.generation(), "ready");
+        info!(address, scheme, generation = self.app.restarter.generation(), "ready");
     }
 }
 
