@@ -70,8 +70,9 @@ fn refused(server: &Server, bad: &[u8], how: Refused) {
             assert_eq!((answer.status, answer.body.len()), (400, 0), "{:?}", told());
         }
         Refused::Problem(code) => {
-            // Told only where it fails.
-            println!("{:?}", told());
+            let (status, text) = (answers[0].status, answers[0].text());
+            let coded = text.contains(&format!("\"code\":\"{code}\""));
+            assert!(coded, "{:?}: {status} {text}, not {code}", told());
             answers[0].problem(code);
             answers[0].has_usual_headers();
             assert!(answers[0].closes(), "{:?}: it does not say that it closes", told());

@@ -267,8 +267,13 @@ fn bodies_of_another_type_are_refused() {
             let request = row.request().header("Content-Type", media).body(body.clone());
             world.send(row, &world.allowed(row, request)).problem("unsupported-media-type");
         }
-        let encoded = row.request().header("Content-Encoding", "gzip").json(&row.good_body());
-        world.send(row, &world.allowed(row, encoded)).problem("unsupported-media-type");
+        let encoded = |coding: &str| {
+            let request = row.request().header("Content-Encoding", coding).json(&row.good_body());
+            world.send(row, &world.allowed(row, request))
+        };
+        encoded("br").problem("unsupported-media-type");
+        // One that is read, of a body that is not of it.
+        encoded("gzip").problem("invalid-request");
     }
 }
 

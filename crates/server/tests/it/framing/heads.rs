@@ -170,3 +170,24 @@ fn a_target_is_a_path_or_an_address_of_http() {
         assert!(closed, "{target}");
     }
 }
+
+/// RFC 9112 s3, RFC 9110 s15.5.15, RFC 6585 s5.
+#[test]
+fn a_target_beyond_its_bound_is_too_long() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let ask = |length: usize| {
+        let target = format!("/{}", "x".repeat(length - 1));
+        let head = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let (answers, closed) = answers(&server, [&head, SECOND].concat().as_bytes());
+        assert!(closed && answers.len() == 1, "{length}: {} answers", answers.len());
+        answers.into_iter().next().expect("an answer")
+    };
+    ask(8192).problem("not-found");
+    ask(8193).problem("uri-too-long");
+    // Beyond what is parsed at all.
+    for length in [65_535, 80 << 10, 1 << 20] {
+        let status = ask(length).status;
+        assert!([414, 431].contains(&status), "{length}: {status}");
+    }
+}

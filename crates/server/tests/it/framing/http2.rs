@@ -1,4 +1,5 @@
-//! The same over HTTP/2, frame by frame (RFC 9113 §8): hyper's h2 refuses most of it by itself.
+//! The same over HTTP/2, frame by frame (ASVS 4.2.1 to 4.2.5, RFC 9113 §8): h2 refuses most of it by
+//! itself.
 
 use crate::{
     client::Client,
