@@ -24,7 +24,7 @@ mod table_under_loom;
 pub use self::{
     charge::{Charge, Decision, Exceeded, MAX_CHARGES, RateStore},
     config::QuotaConfig,
-    fields::{policy_field, standing_field},
+    fields::{policy_field, standing_field, standing_field_until},
     heavy::{HeavyHitter, HeavyHitters},
     memory::MemoryRateStore,
 };

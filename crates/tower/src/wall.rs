@@ -286,7 +286,7 @@ fn stamp(exchange: &Exchange, response: &mut response::Parts) {
     if exchange.closes && exchange.head.version <= Version::HTTP_11 {
         headers.insert(header::CONNECTION, CLOSE);
     }
-    limits::stamp(&exchange.standings, headers);
+    limits::stamp(&exchange.standings, response);
 }
 
 #[cfg(test)]

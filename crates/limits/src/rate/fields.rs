@@ -23,7 +23,20 @@ pub fn policy_field(out: &mut impl Write, limit: &str, quota: Quota) {
 /// `Retry-After` of a refusal is never less: the cost that did not fit needs at least one unit more
 /// than are left, and it is rounded up alike.
 pub fn standing_field(out: &mut impl Write, limit: &str, quota: Quota, standing: Standing) {
-    let next = next_unit(quota, standing).div_ceil(1_000_000_000);
+    standing_field_until(u64::MAX, out, limit, quota, standing);
+}
+
+/// The same in a response whose `Retry-After` is `retry_after` seconds for whatever reason: `t` is no
+/// more than that, since clients shall not be called back before a window ends (§6). A shorter window
+/// says less and stays true.
+pub fn standing_field_until(
+    retry_after: u64,
+    out: &mut impl Write,
+    limit: &str,
+    quota: Quota,
+    standing: Standing,
+) {
+    let next = next_unit(quota, standing).div_ceil(1_000_000_000).min(retry_after);
     item(out, limit, [(";r=", standing.remaining.into()), (";t=", next)]);
 }
 

@@ -194,10 +194,14 @@ impl<S: RateStore> RateGuard<S> {
         told.collect()
     }
 
+    fn applies(&self, exchange: &Exchange) -> bool {
+        let rule = exchange.contract().rate;
+        rule != RateRule::Exempt && self.only.is_none_or(|only| only == rule)
+    }
+
     /// What this limit wants to know of a request; `None` when it is outside.
     fn ask<'e>(&self, exchange: &'e Exchange) -> Option<Asked<'e>> {
-        let rule = exchange.contract().rate;
-        if rule == RateRule::Exempt || self.only.is_some_and(|only| only != rule) {
+        if !self.applies(exchange) {
             return None;
         }
         let Rule { quota, mode, ipv6_prefix } = **self.rule.load();

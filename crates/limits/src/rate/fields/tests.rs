@@ -64,6 +64,18 @@ fn the_window_ends_when_another_unit_is_there() {
 }
 
 #[test]
+fn no_window_outlasts_retry_after() {
+    let quota = Quota::new(Rate::per_minute(20), 20);
+    let left = Standing { remaining: 19, reset: Duration::from_secs(3) };
+    for (retry_after, told) in [(1, "\"a\";r=19;t=1"), (3, "\"a\";r=19;t=3"), (9, "\"a\";r=19;t=3")]
+    {
+        let mut out = String::new();
+        standing_field_until(retry_after, &mut out, "a", quota, left);
+        assert_eq!(out, told);
+    }
+}
+
+#[test]
 fn the_largest_numbers_are_still_integers_of_the_format() {
     let quota = Quota::new(Rate::per_hour(1), u32::MAX);
     let left = Standing { remaining: 0, reset: Duration::MAX };
