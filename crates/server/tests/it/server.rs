@@ -24,7 +24,7 @@ use crate::client::{Client, PATIENCE, Request, Response};
 pub(crate) const PASSWORD: &str = "granite otter lantern 77";
 
 /// What every server is started with: nothing that a busy machine could trip over.
-const USUAL: [(&str, &str); 14] = [
+const USUAL: [(&str, &str); 15] = [
     ("server.listen", "127.0.0.1:0"),
     ("auth.password.memory", "64KiB"),
     ("auth.password.passes", "1"),
@@ -36,6 +36,7 @@ const USUAL: [(&str, &str); 14] = [
     ("limits.rate.login.quota", "1000000/s"),
     ("limits.rate.login.burst", "1000000"),
     ("limits.connections.per_address", "10000"),
+    ("limits.connections.requests", "1000000"),
     ("limits.admission.mode", "shadow"),
     ("lifecycle.drain", "5s"),
     ("log.format", "json"),
