@@ -10,6 +10,7 @@ mod preface;
 mod proxy;
 mod refusal;
 mod serve;
+mod socket;
 mod streams;
 mod sweeper;
 pub mod tls;

@@ -23,7 +23,7 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
-use super::{Door, Sweeper, Watch, Watched, door::enter, drive::Driven};
+use super::{Door, Sweeper, Watch, Watched, door::enter, drive::Driven, socket::Socket};
 use crate::{body::RequestBody, settings::ServerSettings};
 
 /// What connections share on their way in.
@@ -73,6 +73,7 @@ pub async fn serve<A: Answer>(acceptor: Acceptor, entrance: Entrance, answer: Ar
                 let watched = entrance.sweeper.watch();
                 let (entrance, answer) = (entrance.clone(), Arc::clone(&answer));
                 if entrance.door.is_open() {
+                    let stream = Socket::new(stream, Arc::clone(&watched.watch));
                     tokio::spawn(connection(stream, watched, peer, permit, entrance, answer));
                 } else {
                     tokio::spawn(enter(stream, watched, peer, permit, entrance, answer));

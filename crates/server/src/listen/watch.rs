@@ -192,6 +192,11 @@ impl Watch {
         self.has(CLOSED)
     }
 
+    /// Whether it was closed while its client did not take what was written.
+    pub(super) fn is_closed_stuck(&self) -> bool {
+        self.is_closed() && (self.has(UNFLUSHED) || self.progress.is_write_blocked())
+    }
+
     /// Whether it was closed for a head that did not come to its end, with nothing of an answer under way.
     pub(super) fn is_closed_for_head(&self) -> bool {
         self.has(SLOW_HEAD) && !self.has(UNFLUSHED) && !self.progress.is_write_blocked()
