@@ -262,7 +262,101 @@ fn a_rate_key_can_be_read() {
     assert_eq!(text("2001:db8::7", 128), "2001:db8::7/128");
 }
 
+/// A hop as somebody wrote it.
+#[derive(Debug, Clone, Copy)]
+enum Hop {
+    Proxy(u8),
+    Stranger(u8),
+    Junk(&'static str),
+}
+
+impl Hop {
+    fn text(self) -> String {
+        match self {
+            Self::Proxy(last) => format!("10.1.1.{last}"),
+            Self::Stranger(last) => format!("[2001:db8::{last:x}]:4711"),
+            Self::Junk(text) => text.to_owned(),
+        }
+    }
+
+    /// Its address, and whether it is a proxy.
+    fn address(self) -> Option<(IpAddr, bool)> {
+        match self {
+            Self::Proxy(last) => Some((IpAddr::from([10, 1, 1, last]), true)),
+            Self::Stranger(last) => Some((ip(&format!("2001:db8::{last:x}")), false)),
+            Self::Junk(_) => None,
+        }
+    }
+}
+
+fn hop() -> impl Strategy<Value = Hop> {
+    let junk =
+        ["", "unknown", "_x", "10.1.1", "fe80::1%lo", "10.1.1.1:x", "::1]", "6.6.6.6 7.7.7.7"];
+    prop_oneof![
+        6 => (0..9_u8).prop_map(Hop::Proxy),
+        2 => (1..9_u8).prop_map(Hop::Stranger),
+        1 => prop::sample::select(junk.to_vec()).prop_map(Hop::Junk),
+    ]
+}
+
+/// The rule in words: from the right, as long as there are proxies, and 32 of them.
+fn by_rule(hops: &[Hop]) -> IpAddr {
+    let mut client = ip(PROXY);
+    for hop in hops.iter().rev().take(32) {
+        let Some((address, proxy)) = hop.address() else { break };
+        client = address;
+        if !proxy {
+            break;
+        }
+    }
+    client
+}
+
+/// The hops as field lines, a new one after each hop that `breaks` names.
+fn lines(hops: &[Hop], breaks: &[bool], write: impl Fn(Hop) -> String) -> Vec<String> {
+    let mut lines: Vec<Vec<String>> = vec![Vec::new()];
+    for (i, hop) in hops.iter().enumerate() {
+        lines.last_mut().unwrap().push(write(*hop));
+        if breaks.get(i).copied().unwrap_or_default() && i + 1 < hops.len() {
+            lines.push(Vec::new());
+        }
+    }
+    lines.into_iter().map(|line| line.join(" , ")).collect()
+}
+
 proptest! {
+    #[test]
+    fn any_chain_is_walked_by_the_rule(
+        hops in prop::collection::vec(hop(), 0..40),
+        others in prop::collection::vec(hop(), 0..4),
+        breaks in prop::collection::vec(any::<bool>(), 0..40),
+    ) {
+        let add = |headers: &mut HeaderMap, name: HeaderName, lines: Vec<String>| {
+            for line in lines {
+                headers.append(name.clone(), line.parse().unwrap());
+            }
+        };
+        let forwarded = |hop: Hop| format!("proto=http;for=\"{}\"", hop.text());
+        let wanted = ClientAddr::new(by_rule(&hops)).ip();
+        let found = |headers: &HeaderMap| trusted().client_addr(ip(PROXY), headers).ip();
+
+        let mut listed = HeaderMap::new();
+        add(&mut listed, X_FORWARDED_FOR, lines(&hops, &breaks, Hop::text));
+        prop_assert_eq!(found(&listed), wanted);
+
+        let mut named = HeaderMap::new();
+        add(&mut named, FORWARDED, lines(&hops, &breaks, forwarded));
+        prop_assert_eq!(found(&named), wanted);
+
+        let mut both = named.clone();
+        add(&mut both, X_FORWARDED_FOR, lines(&others, &[], Hop::text));
+        let other = ClientAddr::new(by_rule(&others)).ip();
+        prop_assert_eq!(found(&both), if other == wanted { wanted } else { ip(PROXY) });
+        // To anybody else nothing of it is believed.
+        let stranger = ip("198.51.100.9");
+        prop_assert_eq!(trusted().client_addr(stranger, &both).ip(), stranger);
+    }
+
     #[test]
     fn what_the_client_writes_never_moves_the_walk(text in "[ -~]{0,60}") {
         let listed = by_list(&[&format!("{text}, 192.0.2.1, 10.2.2.2")]);
