@@ -1,4 +1,7 @@
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    pin::pin,
+};
 
 use gabion_auth::{Principal, Roles, SessionId, Username, Via};
 use gabion_clock::{Clock, ManualClock, UnixTime};
@@ -6,6 +9,7 @@ use gabion_config::Rate;
 use gabion_limits::rate::MemoryRateStore;
 use gabion_monitor::LatencyWindow;
 use metrics_exporter_prometheus::PrometheusBuilder;
+use proptest::prelude::*;
 
 use super::*;
 use crate::{Peer, RequestTime, RouteContract, RouteTable, Timing, Wall};
@@ -288,6 +292,37 @@ async fn of_joined_limits_one_in_shadow_holds_back_nobody() {
     assert_eq!(passes(&all, request, 9).await, 0);
     address.set_mode(LimitMode::Enforce);
     assert_eq!(passes(&all, || world.exchange("/reports", "192.0.2.1"), 9).await, 0);
+}
+
+proptest! {
+    /// Logins and other requests of three clients, against counters of one's own.
+    #[test]
+    fn joined_limits_decide_as_counters_do_that_are_looked_at_first(
+        requests in prop::collection::vec((0..3_usize, any::<bool>()), 1..60),
+        most in (1..12_u32, 1..6_u32),
+    ) {
+        let world = World::new();
+        let (all, _) = joined(&world, most.0, most.1);
+        let mut used = [(0, 0); 3];
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        for (client, login) in requests {
+            let path = if login { "/login" } else { "/reports" };
+            let mut exchange = world.exchange(path, &format!("192.0.2.{client}"));
+            let std::task::Poll::Ready(checked) = pin!(all.check(&mut exchange)).poll(&mut cx) else {
+                panic!("the store in memory waits");
+            };
+            let (address, logins) = &mut used[client];
+            let fits = *address < most.0 && (!login || *logins < most.1);
+            prop_assert_eq!(checked.is_ok(), fits);
+            if fits {
+                *address += 1;
+                *logins += u32::from(login);
+            }
+            let left = |limit| exchange.noted(limit).map(|it| it.standing.remaining);
+            prop_assert_eq!(left("address"), Some(most.0 - *address));
+            prop_assert_eq!(left("login"), login.then_some(most.1 - *logins));
+        }
+    }
 }
 
 #[test]
