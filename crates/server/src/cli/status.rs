@@ -31,6 +31,10 @@ pub(super) async fn status(context: &Context) -> Result<(), Failure> {
         admission["limit"],
         status["limits"]["connections_open"],
     ));
+    for hitter in status["limits"]["heavy_hitters"].as_array().into_iter().flatten() {
+        let (key, limit) = (text(&hitter["key"]), text(&hitter["limit"]));
+        say(&format!("refused {} times of late: {key} (limit {limit})", hitter["refusals"]));
+    }
     for alert in status["alerts"].as_array().into_iter().flatten() {
         say(&format!("ALERT since {}: {}", text(&alert["since"]), text(&alert["message"])));
     }

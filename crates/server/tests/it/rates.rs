@@ -325,6 +325,8 @@ fn the_status_tells_who_is_refused_most() {
         hitter("caller", "ann", 2),
     ];
     assert_eq!(status["limits"]["heavy_hitters"], Value::from(wanted.to_vec()));
+    let told = home.run(&["status"]).good();
+    assert!(told.contains("refused 20 times of late: 2001:db8:7::/64 (limit address)"), "{told}");
 }
 
 /// The items of a field as an implementation that is not ours reads them: names with two integers.
