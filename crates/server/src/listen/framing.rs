@@ -1,5 +1,3 @@
-use bytes::Bytes;
-
 /// What a connection has sent since it was last answered, as far as hyper's own refusals need it told.
 ///
 /// hyper answers 431 when a head is too large or has too many fields, and also when a `Content-Length`
@@ -26,11 +24,4 @@ impl Unanswered {
     pub(super) const fn is_small(&self) -> bool {
         self.0 <= SMALL
     }
-}
-
-/// What a head that cannot be parsed is answered with, as by hyper.
-pub(super) const fn malformed() -> Bytes {
-    Bytes::from_static(
-        b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n",
-    )
 }

@@ -10,11 +10,7 @@ use std::{
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::{
-    Watch,
-    framing::{Unanswered, malformed},
-    refusal,
-};
+use super::{Watch, framing::Unanswered, refusal};
 
 /// Read at once from a connection that has no buffer. Most requests fit, and are then read by one call.
 const PIECE: usize = 4096;
@@ -178,11 +174,14 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         self.check()?;
-        if self.instead.is_none() && refuses_head(bytes) {
-            self.instead = Some(Box::new(if self.unanswered.is_small() {
-                malformed()
-            } else {
-                refusal::head_too_large(self.watch.is_tls())
+        if self.instead.is_none()
+            && let Some(status) = refusal::bare(bytes)
+        {
+            let tls = self.watch.is_tls();
+            self.instead = Some(Box::new(match status {
+                b"431" if !self.unanswered.is_small() => refusal::head_too_large(tls),
+                b"414" => refusal::target_too_long(tls),
+                _ => refusal::malformed(tls),
             }));
             // The rest of the head, most of all.
             self.watch.left_unread();
@@ -236,11 +235,4 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
         }
         polled
     }
-}
-
-/// Whether `bytes` are hyper's own answer to a head with more fields or bytes than it reads: it has no
-/// body, unlike ours.
-fn refuses_head(bytes: &[u8]) -> bool {
-    const EMPTY: &[u8] = b"\r\ncontent-length: 0\r\n";
-    bytes.starts_with(b"HTTP/1.1 431 ") && bytes.windows(EMPTY.len()).any(|part| part == EMPTY)
 }

@@ -8,6 +8,17 @@ pub(super) fn head_too_large(tls: bool) -> Bytes {
     refuse(&Problem::new(&types::HEADER_TOO_LARGE), tls)
 }
 
+/// What a head is answered with that cannot be parsed.
+pub(super) fn malformed(tls: bool) -> Bytes {
+    let detail = "the head of the request is malformed";
+    refuse(&Problem::new(&types::INVALID_REQUEST).detail(detail), tls)
+}
+
+/// What a target is answered with that is longer than hyper reads.
+pub(super) fn target_too_long(tls: bool) -> Bytes {
+    refuse(&Problem::new(&types::URI_TOO_LONG), tls)
+}
+
 /// What a head that does not come to its end in time is answered with.
 pub(super) fn head_too_slow(tls: bool) -> Bytes {
     refuse(&Problem::new(&types::REQUEST_TIMEOUT), tls)
@@ -41,4 +52,13 @@ fn refuse(problem: &Problem, tls: bool) -> Bytes {
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(response.body());
     out.into()
+}
+
+/// The status of `bytes` where they are hyper's own answer to a head that it does not take: it has no
+/// body, unlike ours.
+pub(super) fn bare(bytes: &[u8]) -> Option<&[u8; 3]> {
+    const EMPTY: &[u8] = b"\r\ncontent-length: 0\r\n";
+    let status = bytes.strip_prefix(b"HTTP/1.1 ")?.first_chunk()?;
+    let own = matches!(status, b"400" | b"414" | b"431");
+    (own && bytes.windows(EMPTY.len()).any(|part| part == EMPTY)).then_some(status)
 }

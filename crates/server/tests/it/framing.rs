@@ -19,8 +19,8 @@ const SECOND: &str = "GET /livez HTTP/1.1\r\nHost: a\r\n\r\n";
 /// How a bad request is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Refused {
-    /// It is not even parsed: a status and nothing else.
-    Bare,
+    /// It is not even parsed, and no guard has seen it.
+    Unparsed,
     /// A problem with this code.
     Problem(&'static str),
 }
@@ -65,9 +65,10 @@ fn refused(server: &Server, bad: &[u8], how: Refused) {
     assert!(closed, "{:?}: the connection stays open", told());
     assert_eq!(answers.len(), 1, "{statuses:?} to {:?}", told());
     match how {
-        Refused::Bare => {
-            let answer = &answers[0];
-            assert_eq!((answer.status, answer.body.len()), (400, 0), "{:?}", told());
+        Refused::Unparsed => {
+            assert_eq!(answers[0].status, 400, "{:?}", told());
+            answers[0].problem("invalid-request");
+            answers[0].has_usual_headers();
         }
         Refused::Problem(code) => {
             let (status, text) = (answers[0].status, answers[0].text());

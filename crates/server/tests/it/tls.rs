@@ -1,6 +1,7 @@
 //! TLS from outside: what is spoken, what is refused, and what responses say over it.
 
 mod authority;
+mod flood;
 mod half_open;
 mod reload;
 mod start;
@@ -161,6 +162,18 @@ fn every_response_over_tls_and_none_without_it_names_hsts() {
         let mut client = Client::over(ca.stream(server.address()));
         let response = client.send(request);
         assert_eq!((response.status, hsts(&response)), (*status, Some(HSTS)), "{}", request.target);
+    }
+    // Neither may what is not even a request be without it.
+    for (sent, status) in [
+        ("GET / HTTP/1.1\r\nno field\r\n\r\n".to_owned(), 400),
+        ("\0\r\n\r\n".to_owned(), 400),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000)), 414),
+    ] {
+        let mut client = Client::over(ca.stream(server.address()));
+        client.raw(sent.as_bytes());
+        let response = client.read(false).expect("an answer");
+        assert_eq!((response.status, hsts(&response)), (status, Some(HSTS)));
+        assert_eq!(response.header("content-type"), Some("application/problem+json"));
     }
     server.stop();
     let server = home.start(&[]);

@@ -31,7 +31,7 @@ fn a_request_line_has_one_form() {
         // An empty line before a request is passed over (s2.2); what comes then is none.
         let line = if line.is_empty() { "\r\n\r\nnothing" } else { line };
         let head = format!("{line}\r\nHost: a\r\n\r\n");
-        refused(&server, head.as_bytes(), Refused::Bare);
+        refused(&server, head.as_bytes(), Refused::Unparsed);
     }
 }
 
@@ -65,9 +65,9 @@ fn a_field_has_one_form() {
         "Host: a\r\nGET /livez HTTP/1.1\r\n",
     ] {
         let head = format!("GET /livez HTTP/1.1\r\n{fields}\r\n");
-        refused(&server, head.as_bytes(), Refused::Bare);
+        refused(&server, head.as_bytes(), Refused::Unparsed);
     }
-    refused(&server, b"GET /livez HTTP/1.1\r\nHost: a\r\nX\xff: b\r\n\r\n", Refused::Bare);
+    refused(&server, b"GET /livez HTTP/1.1\r\nHost: a\r\nX\xff: b\r\n\r\n", Refused::Unparsed);
 }
 
 /// RFC 9112 s2.2 lets a line end with LF alone. It does here too, for fields and for the head, and for

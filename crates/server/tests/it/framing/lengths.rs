@@ -65,23 +65,23 @@ fn no_transfer_coding_but_chunked_is_taken() {
             "Transfer-Encoding: gzip\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n",
             Refused::Problem("not-implemented"),
         ),
-        ("Transfer-Encoding: gzip\r\n", Refused::Bare),
-        ("Transfer-Encoding: chunked, gzip\r\n", Refused::Bare),
-        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n", Refused::Bare),
-        ("Transfer-Encoding: xchunked\r\n", Refused::Bare),
-        ("Transfer-Encoding: chunked;q=1\r\n", Refused::Bare),
-        ("Transfer-Encoding: \"chunked\"\r\n", Refused::Bare),
-        ("Transfer-Encoding: \x0bchunked\r\n", Refused::Bare),
-        ("Transfer-Encoding:\r\n", Refused::Bare),
-        ("Transfer-Encoding : chunked\r\n", Refused::Bare),
-        ("Transfer-Encoding:\r\n chunked\r\n", Refused::Bare),
+        ("Transfer-Encoding: gzip\r\n", Refused::Unparsed),
+        ("Transfer-Encoding: chunked, gzip\r\n", Refused::Unparsed),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n", Refused::Unparsed),
+        ("Transfer-Encoding: xchunked\r\n", Refused::Unparsed),
+        ("Transfer-Encoding: chunked;q=1\r\n", Refused::Unparsed),
+        ("Transfer-Encoding: \"chunked\"\r\n", Refused::Unparsed),
+        ("Transfer-Encoding: \x0bchunked\r\n", Refused::Unparsed),
+        ("Transfer-Encoding:\r\n", Refused::Unparsed),
+        ("Transfer-Encoding : chunked\r\n", Refused::Unparsed),
+        ("Transfer-Encoding:\r\n chunked\r\n", Refused::Unparsed),
     ] {
         refused(&server, format!("{LOGIN}{fields}\r\n{chunked}").as_bytes(), how);
     }
     // HTTP/1.0 has none (s6.1).
     let old = LOGIN.replace("HTTP/1.1", "HTTP/1.0");
     let old = format!("{old}Connection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n{chunked}");
-    refused(&server, old.as_bytes(), Refused::Bare);
+    refused(&server, old.as_bytes(), Refused::Unparsed);
 }
 
 /// RFC 9112 s6.3.
@@ -107,11 +107,11 @@ fn a_length_is_one_number() {
         "Content-Length : 5\r\n",
         "Content-Length:\r\n 5\r\n",
     ] {
-        refused(&server, format!("{LOGIN}{fields}\r\n{{   }}").as_bytes(), Refused::Bare);
+        refused(&server, format!("{LOGIN}{fields}\r\n{{   }}").as_bytes(), Refused::Unparsed);
     }
     for huge in ["18446744073709551614", "18446744073709551615"] {
         let head = format!("{LOGIN}Content-Length: {huge}\r\n\r\n{{   }}");
-        refused(&server, head.as_bytes(), Refused::Bare);
+        refused(&server, head.as_bytes(), Refused::Unparsed);
     }
     let most = format!("{LOGIN}Content-Length: 18446744073709551613\r\n\r\n{{   }}{SECOND}");
     assert_eq!(statuses(&server, most), (vec![413], true));
