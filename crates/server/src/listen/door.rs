@@ -8,6 +8,7 @@ use tracing::debug;
 use super::{
     Answer, Entrance, Tls, Watched, connection,
     proxy::{self, ProxyError},
+    socket::Socket,
 };
 use crate::metrics::PROXY_HEADERS;
 
@@ -104,13 +105,16 @@ pub(super) fn enter<A: Answer>(
             }
         }
         let Some(tls) = &door.tls else {
-            let served = connection(socket, watched, peer, permit, entrance, answer);
+            let socket = Socket::new(socket, Arc::clone(&watched.watch));
+            let served = Box::pin(connection(socket, watched, peer, permit, entrance, answer));
             drop(busy);
             return served.await;
         };
-        match watched.handshake(tls.shake(socket, &watched.watch)).await {
+        // In a box of its own, as what comes after it: else its room is kept as long as the connection.
+        let shaken = Box::pin(watched.handshake(tls.shake(socket, &watched.watch))).await;
+        match shaken {
             Some(Ok(stream)) => {
-                let served = connection(stream, watched, peer, permit, entrance, answer);
+                let served = Box::pin(connection(stream, watched, peer, permit, entrance, answer));
                 drop(busy);
                 served.await;
             }

@@ -1,15 +1,15 @@
-use std::{future::poll_fn, io, pin::pin, sync::Arc, task::Poll};
+use std::{future::poll_fn, io, sync::Arc, task::Poll};
 
 use rustls::server::Acceptor;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     task::yield_now,
 };
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
 use super::{Tls, reported::Reported};
-use crate::listen::{Watch, refusal};
+use crate::listen::{Watch, refusal, socket::Socket};
 
 /// What of a plain request is read after its refusal, in bytes.
 const UNREAD: u64 = 64 * 1024;
@@ -28,8 +28,7 @@ impl Tls {
         &self,
         socket: TcpStream,
         watch: &Arc<Watch>,
-    ) -> io::Result<TlsStream<impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + use<>>>
-    {
+    ) -> io::Result<Box<TlsStream<impl AsyncRead + AsyncWrite + Unpin + use<>>>> {
         let shaken = self.try_shake(socket, watch).await;
         match &shaken {
             Ok(_) => self.completed.increment(1),
@@ -43,17 +42,18 @@ impl Tls {
         &self,
         socket: TcpStream,
         watch: &Arc<Watch>,
-    ) -> io::Result<TlsStream<Reported<TcpStream>>> {
+    ) -> io::Result<Box<TlsStream<Reported<Socket>>>> {
         // Methods begin with a capital letter, and no record of TLS does.
         let mut first = [0];
         socket.peek(&mut first).await?;
         if first[0].is_ascii_uppercase() {
-            return Err(refuse_plain(socket).await);
+            return Err(Box::pin(refuse_plain(socket)).await);
         }
         // Up to here nothing was computed, whoever sends it however slowly.
-        let socket = Reported::new(socket, Arc::clone(watch));
-        let hello = LazyConfigAcceptor::new(Acceptor::default(), socket).await?;
-        let mut shaking = pin!(hello.into_stream(Arc::clone(&self.config)));
+        let socket = Reported::new(Socket::new(socket, Arc::clone(watch)), Arc::clone(watch));
+        // In boxes, so that whoever has said nothing yet holds no room for it.
+        let hello = Box::pin(LazyConfigAcceptor::new(Acceptor::default(), socket)).await?;
+        let mut shaking = Box::pin(hello.into_stream(Arc::clone(&self.config)));
         {
             let places = self.places.load_full();
             // The semaphore is never closed.
@@ -63,10 +63,10 @@ impl Tls {
             // The key exchange and the signature. What is left to do is little, and waits for the client.
             let begun = poll_fn(|cx| Poll::Ready(shaking.as_mut().poll(cx))).await;
             if let Poll::Ready(shaken) = begun {
-                return shaken;
+                return shaken.map(Box::new);
             }
         }
-        shaking.await
+        shaking.await.map(Box::new)
     }
 }
 
