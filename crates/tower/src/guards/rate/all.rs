@@ -101,3 +101,6 @@ impl<S: RateStore, const N: usize> Guard for AllRates<S, N> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,4 @@
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    pin::pin,
-};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use gabion_auth::{Principal, Roles, SessionId, Username, Via};
 use gabion_clock::{Clock, ManualClock, UnixTime};
@@ -9,7 +6,6 @@ use gabion_config::Rate;
 use gabion_limits::rate::MemoryRateStore;
 use gabion_monitor::LatencyWindow;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use proptest::prelude::*;
 
 use super::*;
 use crate::{Peer, RequestTime, RouteContract, RouteTable, Timing, Wall};
@@ -28,13 +24,13 @@ static PROBE: RouteContract = {
 };
 static NOWHERE: RouteContract = RouteContract::open("_unmatched", "unmatched");
 
-type Store = MemoryRateStore;
+pub(super) type Store = MemoryRateStore;
 
 /// Makes exchanges as a wall does.
-struct World {
+pub(super) struct World {
     wall: Wall<RouteTable, Nobody, (), ManualClock>,
     clock: ManualClock,
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
 }
 
 struct Nobody;
@@ -46,7 +42,7 @@ impl Guard for Nobody {
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = ManualClock::new();
         let timing = Timing {
             clock: clock.clone(),
@@ -58,7 +54,7 @@ impl World {
         Self { wall, clock, store: Arc::new(MemoryRateStore::with_capacity(20_000)) }
     }
 
-    fn exchange(&self, path: &str, from: &str) -> Exchange {
+    pub(super) fn exchange(&self, path: &str, from: &str) -> Exchange {
         let (head, ()) = http::Request::get(path).body(()).unwrap().into_parts();
         let peer = SocketAddr::new(from.parse().unwrap(), 4711);
         self.wall.exchange(head, Peer(peer))
@@ -70,13 +66,13 @@ impl World {
         exchange
     }
 
-    fn guard(&self, by: By, burst: u32) -> RateGuard<Store> {
+    pub(super) fn guard(&self, by: By, burst: u32) -> RateGuard<Store> {
         RateGuard::new("limit", by, slow(burst), Arc::clone(&self.store))
     }
 }
 
 /// So slow that nothing comes back in a test that does not move its clock.
-fn slow(burst: u32) -> Quota {
+pub(super) fn slow(burst: u32) -> Quota {
     Quota::new(Rate::per_hour(1), burst)
 }
 
@@ -101,7 +97,11 @@ fn key(name: &str, id: u128) -> Principal {
 }
 
 /// How many of `most` requests like this one are let through.
-async fn passes(guard: &impl Guard, mut make: impl FnMut() -> Exchange, most: u32) -> u32 {
+pub(super) async fn passes(
+    guard: &impl Guard,
+    mut make: impl FnMut() -> Exchange,
+    most: u32,
+) -> u32 {
     let mut passed = 0;
     for _ in 0..most {
         passed += u32::from(guard.check(&mut make()).await.is_ok());
@@ -238,98 +238,6 @@ async fn a_late_cost_is_taken_and_told_when_the_request_is_answered() {
     assert_eq!(left(&exchange, "limit"), 0);
     world.clock.advance(Duration::from_secs(3600));
     assert!(guards.check(&mut new()).await.is_err());
-}
-
-/// One limit per address and a tighter one of logins, as one guard.
-fn joined(
-    world: &World,
-    address: u32,
-    login: u32,
-) -> (AllRates<Store, 2>, [Arc<RateGuard<Store>>; 2]) {
-    let store = || Arc::clone(&world.store);
-    let address = Arc::new(RateGuard::by_address("address", slow(address), store()));
-    let login = Arc::new(RateGuard::only("login", RateRule::Login, slow(login), store()));
-    let both = [address, login];
-    (RateGuard::all(both.clone()), both)
-}
-
-#[tokio::test]
-async fn limits_that_are_joined_take_from_all_or_from_none() {
-    let world = World::new();
-    let (all, _) = joined(&world, 6, 2);
-    let login = || world.exchange("/login", "192.0.2.1");
-    let mut exchange = login();
-    all.check(&mut exchange).await.unwrap();
-    let left = |exchange: &Exchange, limit| exchange.noted(limit).map(|it| it.standing.remaining);
-    assert_eq!((left(&exchange, "address"), left(&exchange, "login")), (Some(5), Some(1)));
-    assert_eq!(passes(&all, login, 9).await, 1);
-    let mut refused = login();
-    let rejection = all.check(&mut refused).await.unwrap_err();
-    assert!(rejection.problem().detail_text().contains("logins"), "{rejection:?}");
-    assert_eq!((left(&refused, "address"), left(&refused, "login")), (Some(4), Some(0)));
-    // Eight refused logins have used up nothing of the rest.
-    assert_eq!(passes(&all, || world.exchange("/reports", "192.0.2.1"), 9).await, 4);
-    assert_eq!(passes(&all, || world.exchange("/probe", "192.0.2.1"), 9).await, 9);
-    let mut other = world.exchange("/reports", "192.0.2.2");
-    all.check(&mut other).await.unwrap();
-    assert_eq!((left(&other, "address"), left(&other, "login")), (Some(5), None));
-}
-
-#[tokio::test]
-async fn of_joined_limits_one_in_shadow_holds_back_nobody() {
-    let world = World::new();
-    let (all, [address, login]) = joined(&world, 6, 2);
-    login.set_mode(LimitMode::Shadow);
-    let request = || world.exchange("/login", "192.0.2.1");
-    let mut exchange = request();
-    all.check(&mut exchange).await.unwrap();
-    assert!(exchange.noted("address").is_some() && exchange.noted("login").is_none());
-    assert_eq!(passes(&all, request, 9).await, 5);
-    address.set_mode(LimitMode::Off);
-    assert_eq!(passes(&all, request, 9).await, 9);
-    // What the others refused was not taken, and what was taken stays so.
-    login.set_mode(LimitMode::Enforce);
-    assert_eq!(passes(&all, request, 9).await, 0);
-    address.set_mode(LimitMode::Enforce);
-    assert_eq!(passes(&all, || world.exchange("/reports", "192.0.2.1"), 9).await, 0);
-}
-
-proptest! {
-    /// Logins and other requests of three clients, against counters of one's own.
-    #[test]
-    fn joined_limits_decide_as_counters_do_that_are_looked_at_first(
-        requests in prop::collection::vec((0..3_usize, any::<bool>()), 1..60),
-        most in (1..12_u32, 1..6_u32),
-    ) {
-        let world = World::new();
-        let (all, _) = joined(&world, most.0, most.1);
-        let mut used = [(0, 0); 3];
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        for (client, login) in requests {
-            let path = if login { "/login" } else { "/reports" };
-            let mut exchange = world.exchange(path, &format!("192.0.2.{client}"));
-            let std::task::Poll::Ready(checked) = pin!(all.check(&mut exchange)).poll(&mut cx) else {
-                panic!("the store in memory waits");
-            };
-            let (address, logins) = &mut used[client];
-            let fits = *address < most.0 && (!login || *logins < most.1);
-            prop_assert_eq!(checked.is_ok(), fits);
-            if fits {
-                *address += 1;
-                *logins += u32::from(login);
-            }
-            let left = |limit| exchange.noted(limit).map(|it| it.standing.remaining);
-            prop_assert_eq!(left("address"), Some(most.0 - *address));
-            prop_assert_eq!(left("login"), login.then_some(most.1 - *logins));
-        }
-    }
-}
-
-#[test]
-#[should_panic(expected = "share one store")]
-fn limits_of_different_stores_are_not_joined() {
-    let (one, other) = (World::new(), World::new());
-    let _ = RateGuard::all([one, other].map(|world| Arc::new(world.guard(By::ADDRESS, 1))));
 }
 
 #[test]
