@@ -50,7 +50,7 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
             "connections_open": app.connections.open(),
             "connections_limit": settings.limits.connections.total,
             "bulkheads": app.bulkheads.snapshots().map(bulkhead),
-            "heavy_hitters": app.rates.often_refused(now).into_iter().map(often_refused).collect::<Value>(),
+            "heavy_hitters": app.rates.often_refused(now).iter().map(often_refused).collect::<Value>(),
         },
         "cache": caches,
         "resources": {
@@ -105,7 +105,7 @@ fn bulkhead(it: BulkheadSnapshot) -> Value {
     json!({"name": it.name, "places": it.places, "used": it.used, "waiting": it.waiting})
 }
 
-fn often_refused(it: OftenRefused) -> Value {
+fn often_refused(it: &OftenRefused) -> Value {
     json!({"limit": it.limit, "key": it.key, "refusals": it.refusals})
 }
 
