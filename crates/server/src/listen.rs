@@ -1,4 +1,5 @@
-//! Connections: accepted within bounds, watched by one sweeper, served by hyper.
+//! Connections: accepted within bounds, watched by one sweeper, served by hyper, put aside while they
+//! rest.
 
 mod calm;
 mod closed;

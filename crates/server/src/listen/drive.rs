@@ -143,7 +143,11 @@ where
     let parts = connection.into_parts();
     let mut io = parts.io.into_inner();
     if watch.is_closed_for_head() && !parts.read_buf.is_empty() {
-        poll_fn(|cx| Poll::Ready(io.refuse_slow_head(cx))).await;
+        poll_fn(|cx| {
+            io.refuse_slow_head(cx);
+            Poll::Ready(())
+        })
+        .await;
     } else if ended.is_ok() && watch.is_left_unread() && !io.is_at_end() {
         let _ = tokio::time::timeout(FORGETTING, io.forget(FORGOTTEN)).await;
     }

@@ -223,8 +223,17 @@ fn every_limit_of_time_has_a_counter_and_is_counted_once() {
         assert!(client.rest(PATIENCE).is_some(), "{reason}");
         assert_eq!(closed(&server.metrics(&admin), reason), Some(1), "{reason}");
     }
+    // More than any buffer on the way holds, and nobody takes it.
+    let mut write = server.client();
+    write.raw(&Request::get("/api/openapi.json").bytes().repeat(500));
+    until("nothing is taken for too long", || {
+        (closed(&server.metrics(&admin), "write")? > 0).then_some(())
+    });
     server.get("/api/demo/work?io_ms=30000", &admin).problem("deadline-exceeded");
     let metrics = server.metrics(&admin);
+    for (reason, count) in [("head", 1), ("body", 1), ("write", 1), ("idle", 1), ("age", 0)] {
+        assert_eq!(closed(&metrics, reason), Some(count), "{reason}");
+    }
     let late = metrics.lines().filter(|line| line.contains("status_code=\"504\""));
     let late: Vec<&str> = late.filter(|line| line.contains("_count")).collect();
     assert!(matches!(late[..], [line] if line.ends_with(" 1")), "{late:?}");
