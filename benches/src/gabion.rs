@@ -28,6 +28,8 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("limits.rate.address.burst", "10000000"),
     ("limits.rate.caller.quota", "10000000/s"),
     ("limits.rate.caller.burst", "10000000"),
+    // A few connections carry a million requests.
+    ("limits.connections.requests", "1000000"),
 ];
 
 /// What differs besides, where it is compared.

@@ -10,6 +10,7 @@
 mod ask;
 mod burst;
 mod connection;
+mod idle;
 mod latency;
 mod mirror;
 mod open;
@@ -19,6 +20,7 @@ mod reply;
 pub use self::{
     ask::ask,
     burst::{Burst, burst},
+    idle::{Idle, allow_descriptors},
     latency::Latency,
     mirror::{Mirror, ceiling},
     open::{Answered, Moment, Pace, open},
