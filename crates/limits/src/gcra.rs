@@ -32,7 +32,7 @@ pub enum Verdict {
     /// The cost does not fit; the key's state stays.
     Deny {
         /// When it will fit, if nothing else is taken until then; a cost above the burst never fits
-        /// and is told the whole window.
+        /// and is told the whole window, or until all is whole again if that is longer.
         retry_after: Duration,
         /// What is left.
         standing: Standing,
@@ -48,7 +48,7 @@ pub fn gcra(tat: Instant, quota: Quota, cost: u32, now: Instant) -> Verdict {
     let whole = quota.nanos(quota.burst());
     let ahead_after = ahead.saturating_add(quota.nanos(cost));
     if ahead_after > whole && cost > 0 {
-        let wait = if cost > quota.burst() { whole } else { ahead_after - whole };
+        let wait = if cost > quota.burst() { whole.max(ahead) } else { ahead_after - whole };
         let retry_after = Duration::from_nanos(wait);
         return Verdict::Deny { retry_after, standing: standing(ahead, quota) };
     }
@@ -109,6 +109,11 @@ mod tests {
         let quota = Quota::new(Rate::per_second(1), 2);
         let Verdict::Deny { retry_after, .. } = gcra(at(0), quota, 3, at(0)) else { panic!() };
         assert_eq!(retry_after, Duration::from_secs(2));
+        // Who owes more than the window waits for all of it.
+        let Verdict::Deny { retry_after, .. } = gcra(at(9_000_000_000), quota, 3, at(0)) else {
+            panic!()
+        };
+        assert_eq!(retry_after, Duration::from_secs(9));
     }
 
     #[test]
