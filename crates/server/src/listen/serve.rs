@@ -1,6 +1,7 @@
 use std::{
     convert::Infallible,
     future::{Future, poll_fn},
+    mem,
     net::SocketAddr,
     pin::{Pin, pin},
     sync::Arc,
@@ -143,10 +144,13 @@ impl<B: Body, F: Future<Output = Response<B>>> Future for Answering<F> {
             let sent = body.is_end_stream();
             let watch = under_way.as_ref().filter(|_| !sent).map(|under_way| &under_way.0);
             let stream = watch.and_then(|watch| watch.stream_began());
-            Counted { body, stream, under_way }
+            Counted { body, rest: Bytes::new(), stream, under_way }
         })))
     }
 }
+
+/// Given to hyper at once of a body over HTTP/2: as large as its frames.
+const PIECE: usize = 16 * 1024;
 
 /// A request under way on its connection.
 struct UnderWay(Arc<Watch>);
@@ -158,8 +162,13 @@ impl Drop for UnderWay {
 }
 
 /// A response body; when it ends, its request is no longer under way.
+///
+/// Over HTTP/2 it is given away in pieces, the next one when the client has room for it. What hyper has
+/// is gone from here, and a client that then takes nothing of it would not be found.
 struct Counted<B> {
     body: B,
+    /// Of its last frame, what is not given yet.
+    rest: Bytes,
     /// Where its progress is noted, over HTTP/2.
     stream: Option<u32>,
     under_way: Option<UnderWay>,
@@ -181,22 +190,40 @@ impl<B: Body<Data = Bytes, Error = BoxError> + Unpin> Body for Counted<B> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let (Some(under_way), Some(stream)) = (&self.under_way, self.stream) {
+        let polled = match self.rest.is_empty() {
+            true => Pin::new(&mut self.body).poll_frame(cx),
+            false => Poll::Ready(Some(Ok(Frame::data(mem::take(&mut self.rest))))),
+        };
+        let this = &mut *self;
+        if let (Some(under_way), Some(stream)) = (&this.under_way, this.stream) {
             if polled.is_pending() {
                 under_way.0.stream_taken(stream);
             } else {
                 under_way.0.stream_given(stream);
             }
+            return polled.map_ok(|frame| first_piece(frame, &mut this.rest));
         }
         polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
+        // Asked before the first frame.
         self.body.size_hint()
+    }
+}
+
+/// The first piece of a frame with data; `rest` is what comes after it.
+fn first_piece(frame: Frame<Bytes>, rest: &mut Bytes) -> Frame<Bytes> {
+    match frame.into_data() {
+        Ok(mut data) if data.len() > PIECE => {
+            *rest = data.split_off(PIECE);
+            Frame::data(data)
+        }
+        Ok(data) => Frame::data(data),
+        Err(frame) => frame,
     }
 }

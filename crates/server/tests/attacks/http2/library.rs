@@ -1,6 +1,6 @@
 //! The same by the library h2, which keeps to the protocol.
 
-use std::{future::Future, net::SocketAddr};
+use std::{future::Future, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use h2::{Reason, client::SendRequest};
@@ -12,7 +12,11 @@ use super::{
     frames::{Goaway, Parting},
     under,
 };
-use crate::{client::PATIENCE, process::alone, server::Home};
+use crate::{
+    client::{PATIENCE, Request as HttpRequest},
+    process::alone,
+    server::{Home, Stopwatch},
+};
 
 fn run<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -44,6 +48,34 @@ pub(super) fn ask(address: SocketAddr) {
             body.flow_control().release_capacity(length).expect("it was used");
         }
     });
+}
+
+#[test]
+fn who_reads_slowly_and_steadily_gets_all_of_it() {
+    let home = Home::new();
+    let server = home.start(&["limits.time.write_stall=2s"]);
+    let time = Stopwatch::start();
+    let read = run(async {
+        let stream = TcpStream::connect(server.address()).await.expect("a connection");
+        let mut builder = h2::client::Builder::new();
+        let shaken = builder.initial_window_size(4096).handshake::<_, Bytes>(stream).await;
+        let (sender, connection) = shaken.expect("it speaks HTTP/2");
+        tokio::spawn(connection);
+        let mut sender = sender.ready().await.expect("a stream");
+        let request = request("/api/openapi.json", "");
+        let (answer, _) = sender.send_request(request, true).expect("it is sent");
+        let mut body = answer.await.expect("an answer").into_body();
+        let mut read = Vec::new();
+        while let Some(piece) = body.data().await {
+            let piece = piece.expect("a piece");
+            tokio::time::sleep(Duration::from_millis(75)).await;
+            body.flow_control().release_capacity(piece.len()).expect("it was used");
+            read.extend(piece);
+        }
+        read
+    });
+    assert!(time.elapsed() > Duration::from_secs(2), "{:?}", time.elapsed());
+    assert_eq!(read, server.send(&HttpRequest::get("/api/openapi.json")).body);
 }
 
 /// How the library says that the connection ended.
