@@ -1,6 +1,5 @@
 use std::{fs::File, net::SocketAddr, slice};
 
-use gabion_clock::{Clock, SystemClock};
 use gabion_config::Checks;
 use gabion_limits::{HostRule, TrustedProxies};
 
@@ -97,7 +96,7 @@ fn tls(settings: &ServerSettings, checks: &mut Checks<'_>) {
         checks.refuse(key, format!("needs {other} as well, accepts a file beside it, or nothing"));
     }
     if let Some(files) = files(settings)
-        && let Err(error) = files.load(&provider(), SystemClock::new().unix())
+        && let Err(error) = files.load(&provider())
     {
         checks.refuse(error.setting, error.fault.to_string());
     }

@@ -17,7 +17,7 @@ mod reported;
 use std::{path::PathBuf, sync::Arc};
 
 use arc_swap::ArcSwap;
-use gabion_clock::{Clock, SystemClock, UnixTime};
+use gabion_clock::{Clock, SystemClock};
 use metrics::Counter;
 use rustls::{
     ServerConfig,
@@ -85,10 +85,10 @@ impl Tls {
     /// # Errors
     ///
     /// When the files are no certificate with its key.
-    pub fn open(settings: &ServerSettings, now: UnixTime) -> Result<Option<Arc<Self>>, TlsError> {
+    pub fn open(settings: &ServerSettings) -> Result<Option<Arc<Self>>, TlsError> {
         let Some(files) = files(settings) else { return Ok(None) };
         let provider = Arc::new(provider());
-        let certificates = Certificates::open(files, Arc::clone(&provider), now)?;
+        let certificates = Certificates::open(files, Arc::clone(&provider))?;
         let certificates = Arc::new(certificates);
         // 1.2 and 1.3, whose suites all have forward secrecy.
         let mut config = ServerConfig::builder_with_provider(provider)

@@ -86,7 +86,7 @@ pub(super) async fn prepare(
 
     // Bound before anything is made that would have to be told twice, as the first password.
     let listeners = Listeners::open(&settings, &mut inherited)?;
-    let tls = Tls::open(&settings, clock.unix()).map_err(refused)?;
+    let tls = Tls::open(&settings).map_err(refused)?;
     let sql = Sql::open(&data_dir.database()).await.map_err(failed)?;
     let keys = keys::open(&data_dir, &settings.auth, clock.unix()).map_err(refused)?;
     let keys = Arc::new(keys);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tracing::{error, info, warn};
 
-use super::{Files, Pair, PairError};
+use super::{CERT_FILE, Fault, Files, Pair, PairError};
 use crate::metrics::{TLS_EXPIRY, TLS_REFUSED};
 
 /// How long before its end a certificate is warned of.
@@ -44,14 +44,10 @@ struct Tried {
 }
 
 impl Certificates {
-    pub(super) fn open(
-        files: Files,
-        provider: Arc<CryptoProvider>,
-        now: UnixTime,
-    ) -> Result<Self, PairError> {
+    pub(super) fn open(files: Files, provider: Arc<CryptoProvider>) -> Result<Self, PairError> {
         let contents = files.read()?;
         let digest = contents.digest();
-        let pair = contents.pair(&provider, now)?;
+        let pair = contents.pair(&provider)?;
         let this = Self {
             files,
             provider,
@@ -78,7 +74,8 @@ impl Certificates {
             return;
         }
         tried.digest = digest;
-        match read.and_then(|contents| contents.pair(&self.provider, now)) {
+        let pair = read.and_then(|contents| contents.pair(&self.provider));
+        match pair.and_then(|pair| self.not_worse(pair, now)) {
             Ok(pair) => {
                 let facts = &pair.facts;
                 info!(expires = %facts.expires, names = facts.names.join(" "), "certificate taken");
@@ -93,6 +90,16 @@ impl Certificates {
             }
         }
         self.refused.set(if tried.problem.is_some() { 1.0 } else { 0.0 });
+    }
+
+    /// Refuses a certificate that has expired in place of one that has not.
+    fn not_worse(&self, pair: Pair, now: UnixTime) -> Result<Pair, PairError> {
+        let (expires, held) = (pair.facts.expires, self.held.load().facts.expires);
+        if expires > now || held <= now {
+            return Ok(pair);
+        }
+        let (file, fault) = (self.files.cert.clone(), Fault::Expired(expires));
+        Err(PairError { setting: CERT_FILE, file, fault })
     }
 
     /// Warns of a certificate that is over soon, once a day.

@@ -102,13 +102,13 @@ impl Files {
         Ok(Contents { files: self.clone(), cert, key })
     }
 
-    /// Reads both and checks that they are a pair that is valid at `now`.
+    /// Reads both and checks that they are a pair.
     ///
     /// # Errors
     ///
     /// When they are not.
-    pub fn load(&self, provider: &CryptoProvider, now: UnixTime) -> Result<Pair, PairError> {
-        self.read()?.pair(provider, now)
+    pub fn load(&self, provider: &CryptoProvider) -> Result<Pair, PairError> {
+        self.read()?.pair(provider)
     }
 }
 
@@ -147,12 +147,13 @@ impl Contents {
         digest.finalize().into()
     }
 
-    /// Checks that they are a pair that is valid at `now`.
+    /// Checks that they are a pair. One that has expired is one: a server that clients refuse can still be
+    /// reached by those who look after it.
     ///
     /// # Errors
     ///
     /// When they are not.
-    pub fn pair(self, provider: &CryptoProvider, now: UnixTime) -> Result<Pair, PairError> {
+    pub fn pair(self, provider: &CryptoProvider) -> Result<Pair, PairError> {
         let Self { files, cert, key } = self;
         let in_chain = |fault| PairError { setting: CERT_FILE, file: files.cert.clone(), fault };
         let in_key = |fault| PairError { setting: KEY_FILE, file: files.key.clone(), fault };
@@ -171,9 +172,6 @@ impl Contents {
             Error::InvalidCertificate(error) => in_chain(Fault::NoChain(error.to_string())),
             error => in_key(Fault::NoKey(format!("holds a key of no use ({error})"))),
         })?;
-        if facts.expires <= now {
-            return Err(in_chain(Fault::Expired(facts.expires)));
-        }
         Ok(Pair { key: Arc::new(key), facts })
     }
 }

@@ -40,8 +40,7 @@ fn one_file_without_the_other_is_a_mistake() {
 fn files_that_are_no_pair_are_mistakes_with_a_way_out() {
     let (home, ca) = (Home::new(), Authority::new());
     let made = ca.make("localhost");
-    let yesterday = SystemClock::new().unix().as_secs() - 86_400;
-    let expired = ca.make_until("localhost", gabion_clock::UnixTime::from_secs(yesterday));
+    let other = ca.make("localhost");
     for (cert, key, wanted) in [
         ("", made.key.as_str(), ["server.tls.cert_file", "holds no certificate"]),
         ("no PEM at all", &made.key, ["server.tls.cert_file", "holds no certificate"]),
@@ -49,8 +48,7 @@ fn files_that_are_no_pair_are_mistakes_with_a_way_out() {
         (&made.key, &made.key, ["server.tls.cert_file", "holds no certificate"]),
         (&made.cert, "", ["server.tls.key_file", "holds no such key"]),
         (&made.cert, &made.cert, ["server.tls.key_file", "holds no such key"]),
-        (&made.cert, &expired.key, ["server.tls.key_file", "does not belong to"]),
-        (&expired.cert, &expired.key, ["server.tls.cert_file", "expired at 20"]),
+        (&made.cert, &other.key, ["server.tls.key_file", "does not belong to"]),
     ] {
         home.write("cert.pem", cert);
         home.write("key.pem", key);
@@ -100,4 +98,28 @@ fn a_certificate_that_expires_soon_is_warned_of() {
     let status = server.over_tls(&ca).json("/api/admin/status", &admin);
     assert!(status["tls"]["expires_at"].as_str().is_some_and(|at| at.starts_with(day)), "{status}");
     assert!(status["tls"]["problem"].is_null(), "{status}");
+}
+
+#[test]
+fn a_certificate_that_has_expired_keeps_nobody_from_starting() {
+    let (home, ca) = (Home::new(), Authority::new());
+    let sets = ca.settings(&home, "localhost");
+    let yesterday = SystemClock::new().unix().as_secs() - 86_400;
+    let expired = ca.make_until("localhost", gabion_clock::UnixTime::from_secs(yesterday));
+    home.write("cert.pem", expired.cert);
+    home.write("key.pem", expired.key);
+    let server = home.start(&sets);
+    server.wait_for_log(&["\"ERROR\"", "the certificate has expired"]);
+    // A good one takes its place, and is not given up for one that has expired.
+    let good = ca.make("localhost");
+    home.write("cert.pem", &good.cert);
+    home.write("key.pem", &good.key);
+    server.signal(rustix::process::Signal::HUP);
+    server.wait_for_log(&["certificate taken"]);
+    let again = ca.make_until("localhost", gabion_clock::UnixTime::from_secs(yesterday));
+    home.write("cert.pem", again.cert);
+    home.write("key.pem", again.key);
+    server.signal(rustix::process::Signal::HUP);
+    server.wait_for_log(&["the last good one stays", "expired at 20"]);
+    server.over_tls(&ca).login();
 }
