@@ -51,7 +51,7 @@ fn under<T>(server: &Server, what: &str, attack: impl Fn(SocketAddr) -> T) -> Ve
     let address = server.address();
     // One request over HTTP/2 first, for the pages of the code.
     library::ask(address);
-    let descriptors = server.descriptors();
+    let sockets = server.sockets();
     server.forget_peak();
     let before = server.resident();
     let lines = told_besides(&server.log());
@@ -65,7 +65,7 @@ fn under<T>(server: &Server, what: &str, attack: impl Fn(SocketAddr) -> T) -> Ve
     let grown = server.peak().saturating_sub(before);
     println!("{what}: {} times, memory grew by {} KiB at most", partings.len(), grown / 1024);
     assert!(grown < GROWTH, "{what}: {grown} bytes more");
-    server.closes_to(descriptors);
+    server.closes_to(&sockets);
     server.rests();
     let log = server.log();
     assert!(!log.contains("panicked"), "{log}");

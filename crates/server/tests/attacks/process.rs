@@ -9,7 +9,10 @@ use std::{
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::server::{Server, until};
+use crate::{
+    client::PATIENCE,
+    server::{Server, Stopwatch, until},
+};
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -27,16 +30,27 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 }
 
 impl Server {
-    /// How many descriptors are open.
-    pub(crate) fn descriptors(&self) -> usize {
+    /// The open sockets, sorted. The files of the store are opened when they are first needed.
+    pub(crate) fn sockets(&self) -> Vec<String> {
         let entries = fs::read_dir(format!("/proc/{}/fd", self.pid()));
-        entries.expect("the process is there").count()
+        let links = entries.expect("the process is there").flatten();
+        // One may be closed as it is looked at.
+        let targets = links.filter_map(|entry| fs::read_link(entry.path()).ok());
+        let mut open: Vec<_> = targets.map(|target| target.display().to_string()).collect();
+        open.retain(|target| target.starts_with("socket:"));
+        open.sort();
+        open
     }
 
-    /// Waits until there are no more descriptors open than `before`.
+    /// Waits until there are no more sockets open than `before`.
     #[track_caller]
-    pub(crate) fn closes_to(&self, before: usize) {
-        until("the descriptors are back", || (self.descriptors() <= before).then_some(()));
+    pub(crate) fn closes_to(&self, before: &[String]) {
+        let waited = Stopwatch::start();
+        while self.sockets().len() > before.len() {
+            let open = self.sockets();
+            assert!(waited.elapsed() < PATIENCE, "open before: {before:#?}\nopen: {open:#?}");
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// Connections that are closed here, with something left that their clients do not take.

@@ -78,7 +78,7 @@ fn withstand(
     attack: impl FnOnce() -> Vec<Ended>,
 ) -> Vec<Ended> {
     let token = server.admin();
-    let before = server.descriptors();
+    let before = server.sockets();
     let probes = Probes::begin(server.address());
     let ended = attack();
     probes.end(reason);
@@ -91,7 +91,7 @@ fn withstand(
         shortest + Duration::from_millis(200) > limit,
         "{reason}: one was there for only {shortest:?}"
     );
-    server.closes_to(before);
+    server.closes_to(&before);
     assert_eq!(server.undelivered(), 0, "{reason}: the kernel still tries to deliver");
     let counts = ["handshake", "head", "body", "write", "idle"].map(|own| {
         let line = format!("gabion_connections_closed_total{{reason=\"{own}\"}}");
