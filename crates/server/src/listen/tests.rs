@@ -465,5 +465,5 @@ async fn a_connection_put_aside_is_small() {
     let future = connection(stream, sweeper.watch(), peer, permit, entrance, answer);
     let sizes = (size_of_val(&future), size_of::<Watch>());
     println!("{sizes:?}");
-    assert!(sizes.0 <= 1024 && sizes.1 <= 256, "{sizes:?}");
+    assert!(sizes.0 <= 320 && sizes.1 <= 192, "{sizes:?}");
 }

@@ -104,6 +104,7 @@ fn connections_that_come_and_go_leave_nothing_behind() {
             }
         });
     };
+    let idle = descriptors(&server);
     churn(250);
     let all_gone = |most: usize| {
         until("they are gone", || {
@@ -111,7 +112,7 @@ fn connections_that_come_and_go_leave_nothing_behind() {
             (open <= most).then_some(open)
         })
     };
-    let idle = all_gone(descriptors(&server));
+    all_gone(idle);
     let before = server.resident();
     churn(2500);
     all_gone(idle);
