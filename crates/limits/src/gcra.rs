@@ -44,26 +44,40 @@ pub enum Verdict {
 /// A key that was never seen has the state [`Instant::ORIGIN`].
 #[must_use]
 pub fn gcra(tat: Instant, quota: Quota, cost: u32, now: Instant) -> Verdict {
-    let ahead = ahead_of(now, tat);
-    let whole = quota.nanos(quota.burst());
-    let ahead_after = ahead.saturating_add(quota.nanos(cost));
-    if ahead_after > whole && cost > 0 {
-        let wait = if cost > quota.burst() { whole.max(ahead) } else { ahead_after - whole };
-        let retry_after = Duration::from_nanos(wait);
-        return Verdict::Deny { retry_after, standing: standing(ahead, quota) };
+    if let Some(tat) = next_tat(tat, quota, cost, now) {
+        return Verdict::Allow { tat, standing: standing_at(tat, quota, now) };
     }
-    let tat = Instant::from_nanos(now.as_nanos().saturating_add(ahead_after));
-    Verdict::Allow { tat, standing: standing(ahead_after, quota) }
+    let (ahead, whole) = (ahead_of(now, tat), quota.nanos(quota.burst()));
+    let ahead_after = ahead.saturating_add(quota.nanos(cost));
+    let wait = if cost > quota.burst() { whole.max(ahead) } else { ahead_after - whole };
+    let retry_after = Duration::from_nanos(wait);
+    Verdict::Deny { retry_after, standing: standing(ahead, quota) }
+}
+
+/// The key's state after `cost` units, if they conform at `now`.
+#[inline]
+pub(crate) fn next_tat(tat: Instant, quota: Quota, cost: u32, now: Instant) -> Option<Instant> {
+    let ahead_after = ahead_of(now, tat).saturating_add(quota.nanos(cost));
+    let conforms = cost == 0 || ahead_after <= quota.nanos(quota.burst());
+    conforms.then(|| Instant::from_nanos(now.as_nanos().saturating_add(ahead_after)))
+}
+
+/// What is left at `now` of a key in the state `tat`.
+#[inline]
+pub(crate) fn standing_at(tat: Instant, quota: Quota, now: Instant) -> Standing {
+    standing(ahead_of(now, tat), quota)
 }
 
 /// How far `tat` is in the future. Of busy keys about one half is, in no order that a processor could
 /// foresee, and a wrong guess throws away what it has fetched of the next key.
+#[inline]
 fn ahead_of(now: Instant, tat: Instant) -> u64 {
     let (tat, now) = (tat.as_nanos(), now.as_nanos());
     select_unpredictable(tat > now, tat.wrapping_sub(now), 0)
 }
 
 /// What is left when the state is `ahead` nanoseconds in the future.
+#[inline]
 fn standing(ahead: u64, quota: Quota) -> Standing {
     let free = quota.nanos(quota.burst()).saturating_sub(ahead);
     let remaining = u32::try_from(free / quota.interval()).unwrap_or(u32::MAX);

@@ -1,4 +1,4 @@
-use std::hash::{BuildHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hasher};
 
 use foldhash::quality::RandomState;
 use gabion_clock::Instant;
@@ -7,10 +7,10 @@ use metrics::Counter;
 use super::{
     charge::{Charge, Decision, MAX_CHARGES, RateStore},
     sync::WAYS,
-    table::{Bucket, Held, LATEST},
+    table::{Bucket, Held, LATEST, Updated},
 };
 use crate::{
-    gcra::{Standing, Verdict, gcra},
+    gcra::{Standing, Verdict, gcra, next_tat, standing_at},
     metrics::RATE_EVICTIONS,
 };
 
@@ -62,23 +62,34 @@ impl MemoryRateStore {
 
     fn place(&self, charge: &Charge<'_>) -> Place {
         let mut hasher = self.hasher.build_hasher();
-        // Slices hash their length too, so no two pairs run together.
-        charge.limit.as_bytes().hash(&mut hasher);
-        charge.key.hash(&mut hasher);
+        // The hasher takes each with its length, so no two pairs run together.
+        hasher.write(charge.limit.as_bytes());
+        hasher.write(charge.key);
         let hash = hasher.finish();
         Place { bucket: (hash >> self.shift) as usize, tag: tag(hash) }
     }
 
-    /// Takes one charge, or tells why not.
+    /// Takes one charge, or tells why not. A call of its own, so that no loop of a caller is around it.
+    #[inline(never)]
     fn take(&self, index: usize, charge: &Charge<'_>, now: Instant) -> Decision {
-        self.update(charge, now, |tat| judge(index, charge, tat, now))
+        let &Charge { quota, cost, .. } = charge;
+        let Updated { before, after, .. } = self.update(charge, now, |tat| {
+            // A peek changes nothing. And what is later than the table can tell does not fit.
+            next_tat(tat, quota, cost, now).filter(|next| cost > 0 && *next <= LATEST)
+        });
+        match after {
+            Some(after) => {
+                Decision::Allow { charge: index, standing: standing_at(after, quota, now) }
+            }
+            None => judge(index, charge, before, now),
+        }
     }
 
     /// What [`take`](Self::take) would say, by reading alone.
     fn look(&self, index: usize, charge: &Charge<'_>, now: Instant) -> Decision {
         let place = self.place(charge);
         let tat = self.buckets[place.bucket].find(place.tag).map(Held::tat);
-        judge(index, charge, tat.unwrap_or_default(), now).1
+        judge(index, charge, tat.unwrap_or_default(), now)
     }
 
     /// Looks at all before it takes any; what was taken before somebody else was faster goes back.
@@ -111,25 +122,24 @@ impl MemoryRateStore {
     fn adjust(&self, charge: &Charge<'_>, now: Instant, change: impl Fn(u64) -> u64) {
         self.update(charge, now, |tat| {
             let ahead = tat.as_nanos().saturating_sub(now.as_nanos());
-            let tat = now.as_nanos().saturating_add(change(ahead));
-            (Some(Instant::from_nanos(tat)), ())
+            Some(Instant::from_nanos(now.as_nanos().saturating_add(change(ahead))))
         });
     }
 
     /// Sets a key's state to what `change` makes of it.
     #[inline]
-    fn update<T>(
+    fn update(
         &self,
         charge: &Charge<'_>,
         now: Instant,
-        change: impl Fn(Instant) -> (Option<Instant>, T),
-    ) -> T {
+        change: impl Fn(Instant) -> Option<Instant>,
+    ) -> Updated {
         let place = self.place(charge);
-        let (told, evicted) = self.buckets[place.bucket].update(place.tag, now, change);
-        if evicted {
+        let updated = self.buckets[place.bucket].update(place.tag, now, change);
+        if updated.evicted {
             self.evictions.increment(1);
         }
-        told
+        updated
     }
 }
 
@@ -162,24 +172,20 @@ impl RateStore for MemoryRateStore {
     }
 }
 
-/// The key's next state, if it has to change, and the decision.
-fn judge(
-    index: usize,
-    charge: &Charge<'_>,
-    tat: Instant,
-    now: Instant,
-) -> (Option<Instant>, Decision) {
+/// The decision about a key in the state `tat`.
+#[inline]
+fn judge(index: usize, charge: &Charge<'_>, tat: Instant, now: Instant) -> Decision {
     match gcra(tat, charge.quota, charge.cost, now) {
         Verdict::Allow { tat, standing } if tat <= LATEST => {
-            ((charge.cost > 0).then_some(tat), Decision::Allow { charge: index, standing })
+            Decision::Allow { charge: index, standing }
         }
         // Later than the table can tell: such a quota ends before its burst does.
         Verdict::Allow { standing, .. } => {
             let (standing, retry_after) = (Standing { remaining: 0, ..standing }, standing.reset);
-            (None, Decision::Deny { charge: index, standing, retry_after })
+            Decision::Deny { charge: index, standing, retry_after }
         }
         Verdict::Deny { retry_after, standing } => {
-            (None, Decision::Deny { charge: index, standing, retry_after })
+            Decision::Deny { charge: index, standing, retry_after }
         }
     }
 }

@@ -40,6 +40,17 @@ pub(super) struct Held {
     state: u64,
 }
 
+/// What became of a state.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Updated {
+    /// What it was.
+    pub(super) before: Instant,
+    /// What it is now; `None` when it was left alone.
+    pub(super) after: Option<Instant>,
+    /// Another key lost a state in use for it.
+    pub(super) evicted: bool,
+}
+
 /// What a new key took.
 enum Claim {
     /// A slot that nobody used, or whose quota was whole again.
@@ -71,27 +82,58 @@ impl Bucket {
     }
 
     /// Sets the state of `tag` to what `change` makes of it; `None` leaves it. `change` is asked again when
-    /// somebody else was faster. Tells also whether another key lost a state in use.
+    /// somebody else was faster.
     #[inline]
-    pub(super) fn update<T>(
+    pub(super) fn update(
         &self,
         tag: u32,
         now: Instant,
-        change: impl Fn(Instant) -> (Option<Instant>, T),
-    ) -> (T, bool) {
+        change: impl Fn(Instant) -> Option<Instant>,
+    ) -> Updated {
+        // Not in the loop: compilers make branches there of what cannot be predicted.
+        match self.try_update(tag, now, &change) {
+            Some(updated) => updated,
+            None => self.insist(tag, now, &change),
+        }
+    }
+
+    #[cold]
+    fn insist(
+        &self,
+        tag: u32,
+        now: Instant,
+        change: &impl Fn(Instant) -> Option<Instant>,
+    ) -> Updated {
         loop {
-            let held = self.find(tag);
-            let (next, told) = change(held.map_or(Instant::ORIGIN, Held::tat));
-            let Some(next) = next else { return (told, false) };
-            match held {
-                Some(held) if self.replace(held, next) => return (told, false),
-                Some(_) => {}
-                None => match self.claim(tag, next, now) {
-                    Claim::Free => return (told, false),
-                    Claim::Evict => return (told, true),
-                    Claim::Present => {}
-                },
+            if let Some(updated) = self.try_update(tag, now, change) {
+                return updated;
             }
+        }
+    }
+
+    /// `None` when somebody else was faster.
+    #[inline]
+    fn try_update(
+        &self,
+        tag: u32,
+        now: Instant,
+        change: &impl Fn(Instant) -> Option<Instant>,
+    ) -> Option<Updated> {
+        let held = self.find(tag);
+        let before = held.map_or(Instant::ORIGIN, Held::tat);
+        let after = change(before);
+        let mut updated = Updated { before, after, evicted: false };
+        let Some(next) = after else { return Some(updated) };
+        match held {
+            Some(held) => self.replace(held, next).then_some(updated),
+            None => match self.claim(tag, next, now) {
+                Claim::Free => Some(updated),
+                Claim::Evict => {
+                    updated.evicted = true;
+                    Some(updated)
+                }
+                Claim::Present => None,
+            },
         }
     }
 

@@ -8,7 +8,7 @@ fn at(nanos: u64) -> Instant {
 
 /// Sets the state of `tag`; whether another key lost one in use for it.
 fn set(bucket: &Bucket, tag: u32, tat: u64, now: u64) -> bool {
-    bucket.update(tag, at(now), |_| (Some(at(tat)), ())).1
+    bucket.update(tag, at(now), |_| Some(at(tat))).evicted
 }
 
 fn tat(bucket: &Bucket, tag: u32) -> Option<Instant> {
@@ -50,8 +50,9 @@ fn a_state_that_becomes_nothing_leaves_its_slot_to_the_next() {
 #[test]
 fn what_is_left_alone_takes_no_slot() {
     let bucket = Bucket::default();
-    let (seen, evicted) = bucket.update(9, at(1), |tat| (None, tat));
-    assert_eq!((seen, evicted, tat(&bucket, 9)), (Instant::ORIGIN, false, None));
+    let left = bucket.update(9, at(1), |_| None);
+    assert_eq!((left.before, left.after, left.evicted), (Instant::ORIGIN, None, false));
+    assert_eq!(tat(&bucket, 9), None);
 }
 
 #[test]

@@ -25,12 +25,12 @@ const NOW: Instant = Instant::from_nanos(1000);
 
 /// One unit of 100 for `tag`, as a decision takes it; what the key's state was before.
 fn charge(bucket: &Bucket, tag: u32) -> u64 {
-    bucket
-        .update(tag, NOW, |tat| {
-            let tat = tat.as_nanos().max(NOW.as_nanos());
-            (Some(Instant::from_nanos(tat + 100)), tat)
-        })
-        .0
+    let from = |tat: Instant| tat.as_nanos().max(NOW.as_nanos());
+    let updated = bucket.update(tag, NOW, |tat| Some(Instant::from_nanos(from(tat) + 100)));
+    assert_eq!(updated.after, Some(Instant::from_nanos(from(updated.before) + 100)));
+    // Only a key without a slot takes one from another.
+    assert!(!updated.evicted || updated.before == Instant::ORIGIN);
+    from(updated.before)
 }
 
 /// Before the race, one unit is taken for the first key.
