@@ -100,7 +100,7 @@ settings! {
     /// Small groups of places for expensive work, apart from everything else.
     pub struct BulkheadsConfig {
         /// Logins and changed passwords. As many as wait for a hash at most; refreshes do not wait here.
-        section login: BulkheadConfig = BulkheadConfig { places: 64, ..BulkheadConfig::default() };
+        section login: BulkheadConfig = BulkheadConfig { places: 32, ..BulkheadConfig::default() };
         /// Backups and the audit trail.
         section export: BulkheadConfig = BulkheadConfig::default();
     }
