@@ -131,11 +131,15 @@ where
         // An idle connection parts at once; one that hyper knows to be busy ends when it is not.
         let parted = poll_fn(|cx| Poll::Ready(parting.as_mut().poll(cx))).await;
         let Poll::Ready(parts) = parted else {
+            watch.head_began();
             parting.await?;
             return Ok(None);
         };
         let parts = parts?;
         let (mut io, service) = (parts.io.into_inner(), parts.service);
+        if !parts.read_buf.is_empty() {
+            watch.head_began();
+        }
         io.put_back(parts.read_buf);
         watch.wake_up();
         return Ok(Some(Aside { io, service }));

@@ -343,6 +343,31 @@ async fn a_slow_head_is_answered_and_silence_is_not() {
 }
 
 #[tokio::test]
+async fn a_slow_head_that_came_with_a_good_request_has_the_time_of_a_head() {
+    for in_flight in [false, true] {
+        let mut world = World::new();
+        if in_flight {
+            world.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n").await;
+            world.send(&REQUEST[..7]).await;
+            world.answer.told.notify_one();
+        } else {
+            world.send(REQUEST.to_owned() + &REQUEST[..7]).await;
+        }
+        let came = world.came().await;
+        assert!(came.starts_with("HTTP/1.1 200 ") && came.ends_with("xx"), "{in_flight}: {came}");
+        // It is found when the connection seems to rest.
+        world.pass(500).await;
+        world.pass(9999).await;
+        assert!(!world.served.is_finished(), "{in_flight}");
+        world.pass(1).await;
+        assert!(world.served.is_finished(), "{in_flight}");
+        let rest = world.rest().await;
+        assert!(rest.starts_with("HTTP/1.1 408 "), "{in_flight}: {rest}");
+        assert!(rest.contains("\"code\":\"request-timeout\""), "{in_flight}: {rest}");
+    }
+}
+
+#[tokio::test]
 async fn a_slow_head_behind_an_answer_that_is_not_taken_gets_none() {
     let mut world = World::with(1000, ServerSettings::default());
     world.send(&format!("GET /5000 HTTP/1.1\r\nHost: a\r\n\r\n{}", &REQUEST[..9])).await;

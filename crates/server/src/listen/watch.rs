@@ -128,6 +128,12 @@ impl Watch {
         self.progress.read(bytes, self.now());
     }
 
+    /// Bytes are there that belong to no request: they came before the last one had ended, when the next
+    /// head does not begin yet.
+    pub(super) fn head_began(&self) {
+        self.read(1);
+    }
+
     /// Notes what came of a write, and hands it on.
     pub(super) fn write_reported(
         &self,

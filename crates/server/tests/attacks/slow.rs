@@ -110,16 +110,30 @@ fn slow_heads_are_gone_in_time_and_nobody_notices() {
     let _alone = alone();
     let home = Home::new();
     let server = home.start(&["limits.time.head=2s"]);
-    withstand(&server, "head", Duration::from_secs(2), || {
+    let ended = withstand(&server, "head", Duration::from_secs(2), || {
         all(server.address(), |address, number| async move {
             let (stream, since) = connect(address).await;
-            // Nothing at all, and a field that does not end.
-            let head = Request::get("/livez").header("X-Slow", "").bytes();
-            let first = if number % 2 == 0 { &[] } else { &head[..head.len() - 4] };
-            let every = if number % 2 == 0 { PATIENCE } else { Duration::from_millis(300) };
-            dribble(stream, since, first.to_vec(), every).await
+            let request = Request::get("/livez");
+            let head = request.header("X-Slow", "").bytes();
+            let half = &head[..head.len() - 4];
+            let (first, every) = match number % 3 {
+                // Nothing at all, a field that does not end, and half a head behind a good request.
+                0 => (vec![], PATIENCE),
+                1 => (half.to_vec(), Duration::from_millis(300)),
+                _ => ([&head, half].concat(), PATIENCE),
+            };
+            dribble(stream, since, first, every).await
         })
     });
+    for (begin, count) in
+        [("", MANY.div_ceil(3)), ("HTTP/1.1 408 ", MANY.div_ceil(3)), ("HTTP/1.1 200 ", MANY / 3)]
+    {
+        let alike = ended.iter().filter(|ended| match begin {
+            "" => ended.answer.is_empty(),
+            begin => ended.answer.starts_with(begin) && ended.answer.contains("HTTP/1.1 408 "),
+        });
+        assert_eq!(alike.count(), count, "{begin}");
+    }
 }
 
 #[test]
