@@ -3,6 +3,8 @@ const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD: usize = 9;
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+const END_HEADERS: u8 = 4;
 
 /// What a frame without a load costs. More than any answer that the server must give to one (17 bytes
 /// for a PING), so that no flood pays for itself.
@@ -20,7 +22,7 @@ const MOST: u32 = FrameMeter::BURST * COST;
 /// [`BURST`](Self::BURST) frames are there from the start and at most.
 ///
 /// It reads along with whoever speaks HTTP/2, in pieces of any size; it looks at the heads of frames
-/// only. HEADERS are free: requests, streams and resets have limits of their own. So is a connection
+/// only. So it also knows whether a [header block](Self::header_block) is open. HEADERS are free: requests, streams and resets have limits of their own. So is a connection
 /// that does not begin with HTTP/2's preface.
 #[derive(Debug, Clone)]
 pub struct FrameMeter {
@@ -30,6 +32,20 @@ pub struct FrameMeter {
     paid_ms: u32,
     /// The last stream that the client opened.
     stream: u32,
+    /// How many header blocks began, modulo 2^16.
+    blocks: u16,
+    block: Block,
+}
+
+/// Where the last header block stands (RFC 9113 §4.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Block {
+    /// There is none, or it is over.
+    Over,
+    /// Another frame of it is to come.
+    Open,
+    /// The frame that is being read is its last one.
+    Ending,
 }
 
 #[derive(Debug, Clone)]
@@ -68,7 +84,14 @@ impl FrameMeter {
     /// A connection that has said nothing yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self { place: Place::Preface(0), balance: MOST, paid_ms: 0, stream: 0 }
+        Self {
+            place: Place::Preface(0),
+            balance: MOST,
+            paid_ms: 0,
+            stream: 0,
+            blocks: 0,
+            block: Block::Over,
+        }
     }
 
     /// The client sent `bytes`, at the tick `now_ms`.
@@ -89,6 +112,22 @@ impl FrameMeter {
     #[inline]
     pub fn sent(&mut self, bytes: usize) {
         self.pay(u32::try_from(bytes).unwrap_or(MOST));
+    }
+
+    /// Whether a header block has begun and is not read to its end: then a number of it that the block
+    /// before it did not have.
+    ///
+    /// The time that this may last is the time of a request's head; nothing else shows it, for the
+    /// streams beside it wait for nothing while they are answered.
+    #[must_use]
+    pub fn header_block(&self) -> Option<u16> {
+        match self.place {
+            _ if self.block != Block::Over => Some(self.blocks),
+            Place::Head { have: 4.., bytes: [_, _, _, HEADERS, ..] } => {
+                Some(self.blocks.wrapping_add(1))
+            }
+            _ => None,
+        }
     }
 
     fn pay(&mut self, units: u32) {
@@ -123,7 +162,7 @@ impl FrameMeter {
                     // No more than what was left.
                     *left -= u32::try_from(skipped).unwrap_or(*left);
                     if *left == 0 {
-                        self.place = Place::Head { have: 0, bytes: [0; HEAD] };
+                        self.frame_ended();
                     }
                 }
                 Place::Head { have, bytes: head } => {
@@ -144,13 +183,20 @@ impl FrameMeter {
     }
 
     fn frame(&mut self, head: [u8; HEAD]) -> Result<(), TooManyFrames> {
-        let [a, b, c, kind, _, stream @ ..] = head;
+        let [a, b, c, kind, flags, stream @ ..] = head;
         let length = u32::from_be_bytes([0, a, b, c]);
-        self.place = if length > 0 {
-            Place::Load(length)
-        } else {
-            Place::Head { have: 0, bytes: [0; HEAD] }
-        };
+        if kind == HEADERS {
+            self.blocks = self.blocks.wrapping_add(1);
+            self.block = Block::Open;
+        }
+        // CONTINUATION of nothing is an error to whoever reads its load.
+        if flags & END_HEADERS != 0 && (kind == HEADERS || kind == CONTINUATION) {
+            self.block = Block::Ending;
+        }
+        self.place = Place::Load(length);
+        if length == 0 {
+            self.frame_ended();
+        }
         if kind == HEADERS {
             // The upper bit is reserved.
             self.stream = self.stream.max(u32::from_be_bytes(stream) & (u32::MAX >> 1));
@@ -161,6 +207,13 @@ impl FrameMeter {
             self.balance = left;
         }
         Ok(())
+    }
+
+    fn frame_ended(&mut self) {
+        self.place = Place::Head { have: 0, bytes: [0; HEAD] };
+        if self.block == Block::Ending {
+            self.block = Block::Over;
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct Progress {
     handshake: Mark,
     /// Set while a request's head is awaited or arrives.
     head: Mark,
+    /// Set while a header block arrives over HTTP/2.
+    block: Mark,
     /// When the last request ended; says nothing while one is in flight.
     idle: Mark,
     write: Mark,
@@ -96,6 +98,16 @@ impl Progress {
         if bytes > 0 && self.in_flight() == 0 && !self.http2.load(Relaxed) {
             self.head.set_if_clear(now_ms);
         }
+    }
+
+    /// A header block begins over HTTP/2; it has the time of a head, whatever is in flight beside it.
+    pub fn header_block_began(&self, now_ms: u64) {
+        self.block.set(now_ms);
+    }
+
+    /// No header block is open any more.
+    pub fn header_block_ended(&self) {
+        self.block.clear();
     }
 
     /// A request's head is complete; the answer is how many requests there were, with this one.
@@ -182,7 +194,9 @@ impl Progress {
     pub fn overdue(&self, now_ms: u64, config: &TimeConfig) -> Option<Overdue> {
         if self.handshake.has_lasted(config.tls_handshake, now_ms) {
             Some(Overdue::Handshake)
-        } else if self.head.has_lasted(config.head, now_ms) {
+        } else if self.head.has_lasted(config.head, now_ms)
+            || self.block.has_lasted(config.head, now_ms)
+        {
             Some(Overdue::Head)
         } else if self.body.is_too_slow(now_ms, config) {
             Some(Overdue::BodyTooSlow)

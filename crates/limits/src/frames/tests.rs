@@ -102,9 +102,50 @@ fn the_parting_frame_names_the_last_stream_and_asks_for_calm() {
     assert_eq!(refused.goaway(), wanted);
 }
 
+fn flagged(kind: u8, flags: u8, stream: u32, length: u32) -> Vec<u8> {
+    let mut frame = frame(kind, stream, length);
+    frame[4] = flags;
+    frame
+}
+
+#[test]
+fn a_header_block_lasts_from_the_kind_of_its_first_frame_to_the_end_of_its_last() {
+    let blocks = [
+        vec![flagged(HEADERS, END_HEADERS, 1, 20)],
+        vec![flagged(HEADERS, END_HEADERS, 3, 0)],
+        vec![
+            flagged(HEADERS, 0, 5, 0),
+            flagged(CONTINUATION, 0, 5, 7),
+            flagged(CONTINUATION, END_HEADERS, 5, 3),
+        ],
+    ];
+    let mut meter = begun();
+    for (number, block) in (1..).zip(blocks) {
+        // END_HEADERS is another flag elsewhere.
+        meter.read(&flagged(DATA, END_HEADERS, 1, 9), 0).unwrap();
+        let bytes = block.concat();
+        for (at, byte) in bytes.iter().enumerate() {
+            let wanted = (at > 3).then_some(number);
+            assert_eq!(meter.header_block(), wanted, "{block:?} at {at}");
+            meter.read(&[*byte], 0).unwrap();
+        }
+        assert_eq!(meter.header_block(), None, "{block:?}");
+    }
+}
+
+#[test]
+fn a_block_behind_another_is_another() {
+    let mut meter = begun();
+    let all = [flagged(HEADERS, END_HEADERS, 1, 20), flagged(HEADERS, END_HEADERS, 3, 20)].concat();
+    meter.read(&all[..10], 0).unwrap();
+    assert_eq!(meter.header_block(), Some(1));
+    meter.read(&all[10..40], 0).unwrap();
+    assert_eq!(meter.header_block(), Some(2));
+}
+
 #[test]
 fn it_is_small() {
-    assert!(size_of::<FrameMeter>() <= 24, "{}", size_of::<FrameMeter>());
+    assert!(size_of::<FrameMeter>() <= 28, "{}", size_of::<FrameMeter>());
 }
 
 fn frames() -> impl Strategy<Value = Vec<(u8, u32, u32)>> {
@@ -148,6 +189,7 @@ proptest! {
             rest = after;
         }
         prop_assert_eq!(told, wanted);
+        prop_assert!(wanted.is_err() || pieces.header_block() == whole.header_block());
     }
 
     #[test]

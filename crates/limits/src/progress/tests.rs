@@ -71,6 +71,23 @@ fn bytes_between_http_2_requests_neither_begin_a_head_nor_keep_it_alive() {
 }
 
 #[test]
+fn a_header_block_has_the_time_of_a_head_beside_any_other_request() {
+    let progress = served_one(10);
+    progress.set_http2();
+    progress.request_began();
+    progress.header_block_began(1000);
+    assert_eq!(verdicts(&progress, [1099, 1100]), [None, Some(Overdue::Head)]);
+    // A request that was read before it does not end it.
+    progress.request_began();
+    progress.request_ended(1050);
+    assert_eq!(verdicts(&progress, [1099, 1100]), [None, Some(Overdue::Head)]);
+    progress.header_block_began(1090);
+    assert_eq!(verdicts(&progress, [1189, 1190]), [None, Some(Overdue::Head)]);
+    progress.header_block_ended();
+    assert_eq!(verdicts(&progress, [10_000]), [None]);
+}
+
+#[test]
 fn a_connection_is_busy_until_its_last_request_ends() {
     let progress = served_one(10);
     progress.set_http2();
@@ -190,6 +207,8 @@ fn nothing_is_overdue_before_the_connection_began() {
 enum Event {
     Http2,
     Read(usize),
+    BlockBegan,
+    BlockEnded,
     Began,
     Ended,
     BodyWaiting,
@@ -203,6 +222,8 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         1 => Just(Event::Http2),
         6 => (0..3_usize).prop_map(Event::Read),
+        1 => Just(Event::BlockBegan),
+        3 => Just(Event::BlockEnded),
         6 => Just(Event::Began),
         6 => Just(Event::Ended),
         6 => Just(Event::BodyWaiting),
@@ -219,6 +240,7 @@ struct Model {
     http2: bool,
     in_flight: u32,
     head: Option<u64>,
+    block: Option<u64>,
     idle: u64,
     body_waits: bool,
     body_waited: u64,
@@ -229,6 +251,7 @@ struct Model {
 impl Model {
     fn pass_a_millisecond(&mut self) {
         self.head = self.head.map(|spent| spent + 1);
+        self.block = self.block.map(|spent| spent + 1);
         self.idle += 1;
         self.body_waited += u64::from(self.body_waits);
         self.blocked = self.blocked.map(|spent| spent + 1);
@@ -246,6 +269,8 @@ impl Model {
                     self.head.get_or_insert(0);
                 }
             }
+            Event::BlockBegan => self.block = Some(0),
+            Event::BlockEnded => self.block = None,
             Event::Began => (self.in_flight, self.head) = (self.in_flight + 1, None),
             Event::Ended => {
                 self.idle = 0;
@@ -266,7 +291,7 @@ impl Model {
     }
 
     fn overdue(&self) -> Option<Overdue> {
-        if self.head.is_some_and(|spent| spent >= 100) {
+        if self.head.max(self.block).is_some_and(|spent| spent >= 100) {
             Some(Overdue::Head)
         } else if self.body_waits && self.body_waited >= 50 && self.body_bytes < self.body_waited {
             Some(Overdue::BodyTooSlow)
@@ -284,6 +309,8 @@ fn apply(progress: &Progress, event: Event, now_ms: u64) {
     match event {
         Event::Http2 => progress.set_http2(),
         Event::Read(bytes) => progress.read(bytes, now_ms),
+        Event::BlockBegan => progress.header_block_began(now_ms),
+        Event::BlockEnded => progress.header_block_ended(),
         Event::Began => _ = progress.request_began(),
         Event::Ended => progress.request_ended(now_ms),
         Event::BodyWaiting => progress.body_waiting(now_ms),

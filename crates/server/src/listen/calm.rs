@@ -9,11 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::Watch;
 
-/// The stream of an HTTP/2 connection, which parts with a client that sends floods of frames.
+/// The stream of an HTTP/2 connection, which parts with a client that sends floods of frames, and tells
+/// its watch of header blocks that are not at their end.
 pub(super) struct Calm<'a, T> {
     io: T,
     watch: &'a Watch,
     meter: FrameMeter,
+    /// The header block that is open, as the watch was told.
+    block: Option<u16>,
     /// The last write was taken whole, so that the next byte begins a frame: heads and loads of frames
     /// are offered together.
     between_frames: bool,
@@ -22,7 +25,7 @@ pub(super) struct Calm<'a, T> {
 impl<'a, T> Calm<'a, T> {
     /// `io` begins with the preface.
     pub(super) fn new(io: T, watch: &'a Watch) -> Self {
-        Self { io, watch, meter: FrameMeter::new(), between_frames: true }
+        Self { io, watch, meter: FrameMeter::new(), block: None, between_frames: true }
     }
 
     fn wrote(&mut self, polled: &Poll<io::Result<usize>>, offered: usize) {
@@ -57,6 +60,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Calm<'_, T> {
             let now_ms = self.watch.now();
             if let Err(reason) = self.meter.read(&buf.filled()[before..], now_ms) {
                 return Poll::Ready(Err(self.part(cx, reason)));
+            }
+            let block = self.meter.header_block();
+            if block != self.block {
+                self.block = block;
+                self.watch.header_block(block.is_some());
             }
         }
         polled

@@ -134,6 +134,15 @@ impl Watch {
         self.read(1);
     }
 
+    /// Over HTTP/2, the header block that is open is another one, or none.
+    pub(super) fn header_block(&self, open: bool) {
+        if open {
+            self.progress.header_block_began(self.now());
+        } else {
+            self.progress.header_block_ended();
+        }
+    }
+
     /// Notes what came of a write, and hands it on.
     pub(super) fn write_reported(
         &self,
