@@ -23,7 +23,7 @@ use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Problem, Rejection, guarded};
 use gabion_limits::{ClientAddr, DeadlineTrust};
 use gabion_monitor::{LatencyWindow, RequestId, TraceContext};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Version, header, response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header, response};
 
 pub use self::{
     body::WallBody,
@@ -201,7 +201,10 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
                 (response, problem.status())
             }
         };
-        let (mut head, body) = response.into_parts();
+        let (mut head, mut body) = response.into_parts();
+        if exchange.head.method == Method::HEAD {
+            body = body.left_out(&mut head.headers);
+        }
         this.guards.stamp(&exchange, &mut head);
         stamp(&exchange, &mut head);
         if this.over_tls {

@@ -62,6 +62,28 @@ pub(crate) fn ask(address: SocketAddr, target: &str, token: &str) {
 }
 
 #[test]
+fn an_answer_to_head_has_fields_alone() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    run(async {
+        let (mut sender, _) = connect(server.address()).await;
+        for (target, length) in [("/livez", Some("2")), ("/api/auth/verify", None)] {
+            let mut head = get(target, "");
+            *head.method_mut() = hyper::Method::HEAD;
+            head.headers_mut().remove("authorization");
+            // A frame of data would be an error of the protocol.
+            let response = sender.send_request(head).await.expect("an answer");
+            let told = response.headers().get("content-length").and_then(|it| it.to_str().ok());
+            assert!(told.is_some() && length.is_none_or(|length| told == Some(length)), "{told:?}");
+            let body = response.into_body().collect().await.expect("no body").to_bytes();
+            assert!(body.is_empty());
+        }
+        let again = get("/livez", "");
+        assert_eq!(sender.send_request(again).await.expect("an answer").status(), 200);
+    });
+}
+
+#[test]
 fn requests_side_by_side_get_the_same_answers() {
     let home = Home::new();
     let server = home.start(&["demo.enabled=true"]);

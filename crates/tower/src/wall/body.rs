@@ -6,6 +6,7 @@ use std::{
 
 use bytes::Bytes;
 use gabion_errors::BoxError;
+use http::{HeaderMap, header::CONTENT_LENGTH};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -46,6 +47,18 @@ impl<B> WallBody<B> {
             Content::Whole { .. } => true,
             Content::Handler { body } => body.size_hint().exact().is_some(),
         }
+    }
+
+    /// None of it, as the answer to HEAD, whose fields still tell its length (RFC 9110 §9.3.2). Only over
+    /// HTTP/1 do servers leave it out by themselves.
+    pub(super) fn left_out(self, headers: &mut HeaderMap) -> Self
+    where
+        B: Body<Data = Bytes, Error: Into<BoxError>>,
+    {
+        if let Some(length) = self.size_hint().exact().filter(|length| *length > 0) {
+            headers.entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+        }
+        Self::whole(Bytes::new())
     }
 
     pub(super) fn tracked(mut self, track: Box<dyn Any + Send>) -> Self {

@@ -242,3 +242,14 @@ async fn a_place_in_flight_is_held_until_the_body_ends() {
     drop(response);
     assert!(shown.render().contains("active_requests 0"), "{}", shown.render());
 }
+
+#[tokio::test]
+async fn an_answer_to_head_has_the_length_and_nothing_of_it() {
+    let world = World::new(Does::Answers, open());
+    let answer = world.send(Request::head("/item")).await;
+    assert_eq!((answer.header("content-length"), &*answer.body), ("4", &b""[..]));
+    let refused = World::new(Does::Answers, noting("second").0);
+    let refused = refused.send(Request::head("/item")).await;
+    assert_eq!((refused.head.status, &*refused.body), (StatusCode::FORBIDDEN, &b""[..]));
+    assert!(refused.header("content-length").parse::<u32>().is_ok_and(|length| length > 100));
+}
