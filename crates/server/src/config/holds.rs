@@ -70,7 +70,11 @@ pub(super) fn read(
         && let Some(trial) = history.trial()?.filter(|trial| trial.until <= now)
     {
         let holds = Holds::Again(text.as_deref().map(Digest::of));
-        return earlier(sources, history, trial.before, holds);
+        // With mistakes by now it is no way back: what was tried stays.
+        match earlier(sources, history, trial.before, holds) {
+            Err(ConfigError::Findings(_)) => {}
+            found => return found,
+        }
     }
     if let Some(history) = history
         && let Some(version) = history.active(text.as_deref())?

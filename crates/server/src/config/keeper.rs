@@ -53,12 +53,14 @@ impl ConfigKeeper {
         let InEffect { text, loaded, holds } = read(&sources, Some(&history), now)?;
         let version = history.record(&text, "start", now)?;
         holds.note(&history, version)?;
+        // What is left of a trial now has been decided otherwise while no server ran, or cannot be taken
+        // back, since what held before has mistakes by now.
         let trial = history.trial()?;
-        if trial.is_some_and(|trial| trial.version != version) {
-            // Something else was decided while no server ran.
+        let goes_on = |trial: &Trial| trial.version == version && trial.until > now;
+        if trial.is_some_and(|trial| !goes_on(&trial)) {
             history.end_trial()?;
         }
-        let trial = trial.filter(|trial| trial.version == version);
+        let trial = trial.filter(goes_on);
         let live = Arc::new(Live::new(loaded.settings));
         let current = Current {
             version,
@@ -196,19 +198,21 @@ impl ConfigKeeper {
     ///
     /// When what held before cannot be read, or the history cannot be written.
     pub async fn end_trial(&self, author: &str) -> Result<Option<Accepted>, ConfigError> {
+        // Held to the end: what is confirmed or applied meanwhile is not taken back.
+        let mut current = self.lock();
         let over = |on_trial: &OnTrial| on_trial.ends <= self.clock.now();
-        let Some(OnTrial { trial, .. }) = self.lock().trial.filter(over) else { return Ok(None) };
+        let Some(OnTrial { trial, .. }) = current.trial.filter(over) else { return Ok(None) };
         warn!(
             version = trial.version,
             "the configuration was not confirmed in time; version {} comes back", trial.before
         );
         let before = Holds::again(&self.sources)
             .and_then(|holds| earlier(&self.sources, &self.history, trial.before, holds));
-        let taken = before.and_then(|before| self.take(before, author, None));
+        let taken = before.and_then(|before| self.put(&mut current, before, author, None));
         if let Err(error) = &taken {
             error!(reason = error_chain(error), "the version before cannot come back");
             // Not again and again: a start tries once more, as the note on disk stays.
-            self.lock().trial = None;
+            current.trial = None;
         }
         taken.map(Some)
     }
@@ -220,25 +224,33 @@ impl ConfigKeeper {
 
     fn take(
         &self,
+        found: InEffect,
+        author: &str,
+        confirm: Option<Duration>,
+    ) -> Result<Accepted, ConfigError> {
+        self.put(&mut self.lock(), found, author, confirm)
+    }
+
+    /// One change at a time, from the record to the last subscriber: that is what `current` is locked for.
+    fn put(
+        &self,
+        current: &mut Current,
         InEffect { text, loaded, holds }: InEffect,
         author: &str,
         confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
-        // One change at a time, from the record to the last subscriber.
-        let mut current = self.lock();
         let version = self.history.record(&text, author, self.clock.unix())?;
-        let on_trial = self.tried(&current, version, &holds, confirm);
+        let on_trial = self.tried(current, version, &holds, confirm);
         match &on_trial {
             // The way back is on disk before the change is.
             Some(on_trial) => self.history.begin_trial(on_trial.trial)?,
-            None if current.trial.is_some() => self.history.end_trial()?,
-            None => {}
+            // Also one that could not be taken back and is on disk alone.
+            None => self.history.end_trial()?,
         }
         holds.note(&self.history, version)?;
         let changed = diff(&current.entries, &loaded.entries);
         *current = Current { version, entries: loaded.entries.into(), trial: on_trial };
         self.live.swap(loaded.settings);
-        drop(current);
         self.trials.notify_waiters();
         info!(version, author, changed = changed.len(), "configuration taken");
         Ok(Accepted { version, changed, trial: on_trial.map(|on_trial| on_trial.trial) })

@@ -141,3 +141,27 @@ fn without_a_server_nothing_is_tried() {
     let server = home.start(&[]);
     assert_eq!(value(&server, &server.admin(), KEY), DEFAULT);
 }
+
+#[test]
+fn what_cannot_come_back_any_more_is_forgotten_with_the_next_change() {
+    let home = Home::new();
+    home.write("words", "correct horse battery staple\n");
+    let list = format!("blocklist_file = \"{}\"\n", home.path("words").display());
+    home.write("listed.toml", format!("[auth.password]\n{list}"));
+    home.write("small.toml", text("16KiB"));
+    home.write("smaller.toml", text("8KiB"));
+    let server = home.start(&[]);
+    home.run(&["config", "apply", "listed.toml"]).good();
+    apply(&home, "small.toml", "1s");
+    std::fs::remove_file(home.path("words")).expect("it is there");
+    server.wait_for_log(&["the version before cannot come back"]);
+    // What was tried stays, also for a start; and so does what is decided next.
+    server.kill();
+    let server = home.start(&[]);
+    assert_eq!(value(&server, &server.admin(), KEY), "16KiB");
+    home.run(&["config", "apply", "smaller.toml"]).good();
+    home.write("words", "correct horse battery staple\n");
+    server.kill();
+    let server = home.start(&[]);
+    assert_eq!(value(&server, &server.admin(), KEY), "8KiB");
+}
