@@ -8,6 +8,8 @@ use tracing::warn;
 
 /// Editors write a file in several steps; the last one counts.
 const QUIET: Duration = Duration::from_millis(200);
+/// In a folder where something is written all the time, as a log, the file is looked at all the same.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Tells of changes of one file, also when it is replaced or its folder's symlinks are swapped, as
 /// Kubernetes does.
@@ -48,6 +50,11 @@ impl FileWatch {
         if self.changes.recv().await.is_none() {
             std::future::pending::<()>().await;
         }
-        while tokio::time::timeout(QUIET, self.changes.recv()).await.is_ok_and(|c| c.is_some()) {}
+        let quiet = async {
+            while tokio::time::timeout(QUIET, self.changes.recv()).await.is_ok_and(|c| c.is_some())
+            {
+            }
+        };
+        let _ = tokio::time::timeout(LONGEST, quiet).await;
     }
 }

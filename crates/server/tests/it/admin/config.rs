@@ -126,6 +126,18 @@ fn a_changed_file_is_taken_by_itself() {
 }
 
 #[test]
+fn a_changed_file_is_taken_though_something_else_in_its_folder_never_rests() {
+    let home = Home::new();
+    let (server, _) = begin(&home, &text("32KiB"));
+    let admin = server.admin();
+    home.write("gabion.toml", text("16KiB"));
+    until("16KiB hold while a neighbour is written", || {
+        home.write("neighbour.log", "a line");
+        (value(&server, &admin, KEY) == "16KiB").then_some(())
+    });
+}
+
+#[test]
 fn a_reload_resets_neither_limits_nor_sessions_nor_caches() {
     let home = Home::new();
     let file = unwatched(&home, &text("32KiB"));
