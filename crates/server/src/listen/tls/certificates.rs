@@ -64,8 +64,9 @@ impl Certificates {
     /// Reads the files again, and takes what they hold if it is another pair and a good one. What is
     /// wrong is told once.
     pub(super) fn reload(&self, now: UnixTime) {
-        let mut tried = self.lock();
+        // Before the lock: a disk that does not answer holds up nobody who asks for the status.
         let read = self.files.read();
+        let mut tried = self.lock();
         let digest = match &read {
             Ok(contents) => contents.digest(),
             Err(error) => Sha256::digest(error.to_string()).into(),

@@ -1,5 +1,5 @@
 use std::{
-    fs::{File, Metadata},
+    fs::{self, File, Metadata},
     io::{self, Read},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
@@ -22,8 +22,9 @@ pub const CERT_FILE: &str = "server.tls.cert_file";
 /// The setting that names the key.
 pub const KEY_FILE: &str = "server.tls.key_file";
 
-/// Nothing behind it is read: a chain of certificates is some kilobytes, a key less.
-const MAX_FILE: u64 = 1 << 20;
+/// A chain of certificates is some kilobytes, a key less. What is sent of it goes to everybody who says
+/// hello.
+const MAX_FILE: u64 = 64 * 1024;
 
 /// Where a certificate and its key lie.
 #[derive(Debug, Clone)]
@@ -70,6 +71,12 @@ pub enum Fault {
     /// It cannot be read.
     #[error("cannot be read: {0}, accepts a file in PEM that this user may read")]
     Unreadable(io::Error),
+    /// It is a folder, a pipe or a device.
+    #[error("is not a file, accepts a file in PEM that this user may read")]
+    NoFile,
+    /// It is larger than any chain of use.
+    #[error("has more than {} KiB, accepts a chain of certificates without a list of authorities", MAX_FILE / 1024)]
+    TooLarge,
     /// The key is not its owner's alone.
     #[error("can be read by others, accepts a key that is its owner's alone; use chmod 600")]
     Shared,
@@ -119,13 +126,20 @@ fn read(
 ) -> Result<Vec<u8>, PairError> {
     let error = |fault| PairError { setting, file: path.to_owned(), fault };
     let unreadable = |cause| error(Fault::Unreadable(cause));
+    // A pipe would be waited for.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(error(Fault::NoFile));
+    }
     let file = File::open(path).map_err(unreadable)?;
     // Asked of the open file, so that it cannot be another one by now.
     if !fits(&file.metadata().map_err(unreadable)?) {
         return Err(error(Fault::Shared));
     }
     let mut bytes = Vec::new();
-    file.take(MAX_FILE).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(MAX_FILE + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE {
+        return Err(error(Fault::TooLarge));
+    }
     Ok(bytes)
 }
 

@@ -123,3 +123,17 @@ fn files_that_are_no_pair_leave_the_last_good_one() {
         .filter(|line| line.contains("holds no certificate, accepts") && line.contains("stays"));
     assert_eq!(told.filter(|line| line.contains("not replaced")).count(), 1, "{log}");
 }
+
+#[test]
+fn a_pipe_in_place_of_a_file_holds_up_nobody() {
+    let (home, ca) = (Home::new(), Authority::new());
+    let server = home.start(&ca.settings(&home, "localhost"));
+    let admin = server.over_tls(&ca).login();
+    fs::remove_file(home.path("cert.pem")).expect("it is there");
+    let made = std::process::Command::new("mkfifo").arg(home.path("cert.pem")).status();
+    assert!(made.expect("mkfifo runs").success());
+    server.wait_for_log(&["the last good one stays", "is not a file"]);
+    let status = server.over_tls(&ca).json("/api/admin/status", &admin);
+    assert!(status["tls"]["problem"].as_str().is_some_and(|it| it.contains("is not a file")));
+    server.stop();
+}
