@@ -21,9 +21,13 @@ const MOST: u32 = FrameMeter::BURST * COST;
 /// costs 32, each byte sent to the client gives one, each millisecond gives 32, and
 /// [`BURST`](Self::BURST) frames are there from the start and at most.
 ///
+/// HEADERS that open a stream are free: requests, streams and resets have limits of their own. All
+/// others are paid for like frames without a load, as trailers are, and those that come again and
+/// again on a stream that is open or was reset. A connection that does not begin with HTTP/2's preface
+/// is free.
+///
 /// It reads along with whoever speaks HTTP/2, in pieces of any size; it looks at the heads of frames
-/// only. So it also knows whether a [header block](Self::header_block) is open. HEADERS are free: requests, streams and resets have limits of their own. So is a connection
-/// that does not begin with HTTP/2's preface.
+/// only. So it also knows whether a [header block](Self::header_block) is open.
 #[derive(Debug, Clone)]
 pub struct FrameMeter {
     place: Place,
@@ -197,9 +201,10 @@ impl FrameMeter {
         if length == 0 {
             self.frame_ended();
         }
-        if kind == HEADERS {
-            // The upper bit is reserved.
-            self.stream = self.stream.max(u32::from_be_bytes(stream) & (u32::MAX >> 1));
+        // The upper bit is reserved.
+        let stream = u32::from_be_bytes(stream) & (u32::MAX >> 1);
+        if kind == HEADERS && stream > self.stream {
+            self.stream = stream;
         } else if kind != DATA || length == 0 {
             let Some(left) = self.balance.checked_sub(COST) else {
                 return Err(TooManyFrames { last_stream: self.stream });

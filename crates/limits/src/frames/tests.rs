@@ -45,6 +45,16 @@ fn requests_and_their_bodies_are_free() {
 }
 
 #[test]
+fn headers_that_open_no_stream_are_paid_for() {
+    for again in [1, 4, 5] {
+        let mut meter = begun();
+        meter.read(&frame(HEADERS, 5, 20), 0).unwrap();
+        let count = passed(&mut meter, &frame(HEADERS, again, 20), 0, 10_000);
+        assert_eq!(count, FrameMeter::BURST, "stream {again}");
+    }
+}
+
+#[test]
 fn time_and_what_is_sent_pay_and_never_for_more_than_the_burst() {
     let mut meter = begun();
     let ping = frame(PING, 0, 8);
@@ -171,8 +181,13 @@ proptest! {
         bytes.extend(&tail);
         let wanted = whole.read(&tail, 0);
 
-        let loads = frames.iter().filter(|(kind, _, length)| {
-            *kind == HEADERS || (*kind == DATA && *length > 0)
+        let mut last = 0;
+        let loads = frames.iter().filter(|(kind, stream, length)| {
+            let opens = *kind == HEADERS && *stream > last;
+            if opens {
+                last = *stream;
+            }
+            opens || (*kind == DATA && *length > 0)
         });
         let empty = already as usize + frames.len() - loads.count();
         prop_assert_eq!(wanted.is_err(), empty > FrameMeter::BURST as usize);

@@ -76,6 +76,17 @@ fn a_flood_of_resets_of_what_is_over_is_ended() {
 }
 
 #[test]
+fn a_flood_of_headers_on_streams_that_are_there_is_ended() {
+    let login = request("POST", "/api/auth/login", &[("content-type", "application/json")]);
+    let again = frame(HEADERS, END_HEADERS, 1, &request("GET", "/livez", &[]));
+    // More room than there can be: the server resets the stream.
+    let room = frame(WINDOW_UPDATE, 0, 1, &(u32::MAX >> 1).to_be_bytes());
+    let reset = [get(1, "/api/openapi.json"), room].concat();
+    calmed("HEADERS of what is reset", &reset, &again);
+    calmed("HEADERS of what is open", &frame(HEADERS, END_HEADERS, 1, &login), &again);
+}
+
+#[test]
 fn a_continuation_flood_is_ended() {
     let begun = frame(HEADERS, END_STREAM, 1, &request("GET", "/livez", &[]));
     for load in [vec![], field("x", b"y"), field("x", &[b'y'; 16_000])] {
