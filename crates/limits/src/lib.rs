@@ -72,7 +72,7 @@ pub use self::{
     framing::{Framing, FramingError, check_framing, content_length},
     host::{HostError, HostRule, InvalidHost},
     mode::LimitMode,
-    progress::{Overdue, Progress},
+    progress::{BodyProgress, Overdue, Progress},
     size::{Counted, Inflation, SizeConfig, SizeError, check_declared, check_head},
     time::{ByteRate, TimeConfig},
 };

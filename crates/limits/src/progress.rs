@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use self::{body::BodyProgress, mark::Mark};
+pub use self::body::BodyProgress;
+use self::mark::Mark;
 use crate::time::TimeConfig;
 
 /// What one connection waits for, and since when; shared by whoever moves its bytes, its service and a
@@ -133,8 +134,8 @@ impl Progress {
     /// The service wants body bytes and there are none. Only the time from here to the next
     /// [`body_received`](Self::body_received) counts, so a slow handler is not blamed on the client.
     ///
-    /// May be called again while it waits. Over HTTP/2 the bodies of a connection are judged together:
-    /// one that stalls beside others that move is left to its request's deadline.
+    /// May be called again while it waits. This is for the one body at a time of HTTP/1; over HTTP/2 each
+    /// body has a [`BodyProgress`] of its own.
     pub fn body_waiting(&self, now_ms: u64) {
         self.body.waiting(now_ms);
     }

@@ -2,7 +2,6 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,7 +13,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use hyper::body::Incoming;
 
-use crate::listen::Watch;
+use crate::listen::BodyWatch;
 
 /// What a handler answers with.
 pub enum ReplyBody {
@@ -67,8 +66,8 @@ pub enum RequestBody {
     Connection {
         /// The body.
         body: Incoming,
-        /// The connection.
-        watch: Arc<Watch>,
+        /// How fast it comes.
+        watch: BodyWatch,
     },
     /// Given whole: an item of a batch.
     Whole(Full<Bytes>),

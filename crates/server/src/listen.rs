@@ -1,6 +1,7 @@
 //! Connections: accepted within bounds, watched by one sweeper, served by hyper, put aside while they
 //! rest.
 
+mod bodies;
 mod calm;
 mod closed;
 mod door;
@@ -18,6 +19,7 @@ pub mod tls;
 mod watch;
 
 pub use self::{
+    bodies::BodyWatch,
     door::Door,
     serve::{Answer, Entrance, connection, serve},
     sweeper::{CoarseClock, Sweeper, Watched},

@@ -24,7 +24,9 @@ use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
-use super::{Door, Sweeper, Watch, Watched, door::enter, drive::Driven, socket::Socket};
+use super::{
+    BodyWatch, Door, Sweeper, Watch, Watched, door::enter, drive::Driven, socket::Socket,
+};
 use crate::{body::RequestBody, settings::ServerSettings};
 
 /// What connections share on their way in.
@@ -104,7 +106,7 @@ pub fn connection<A: Answer>(
     let service = service_fn(move |request: Request<Incoming>| {
         watch.request_began();
         let under_way = Some(UnderWay(Arc::clone(&watch)));
-        let body_watch = Arc::clone(&watch);
+        let body_watch = BodyWatch::new(Arc::clone(&watch));
         let request = request.map(|body| RequestBody::Connection { body, watch: body_watch });
         Answering { answer: Arc::clone(&answer).answer(request, Peer(peer), reserved), under_way }
     });

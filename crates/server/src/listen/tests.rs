@@ -1,5 +1,7 @@
 //! Connections in memory, and a clock that is moved by hand.
 
+mod bodies;
+
 use std::{
     io,
     pin::Pin,
@@ -13,7 +15,7 @@ use gabion_errors::BoxError;
 use gabion_lifecycle::{Drain, Readiness};
 use gabion_limits::{ConnectionConfig, ConnectionTable};
 use gabion_tower::Peer;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
@@ -67,7 +69,7 @@ impl AsyncWrite for Spied {
     }
 }
 
-/// Answers with so many bytes as the path says, and `/wait` when it is told to.
+/// Answers with so many bytes as the path says, `/wait` when it is told to, `/read` when it has read.
 struct Bytewise {
     told: Notify,
 }
@@ -81,13 +83,19 @@ impl Answer for Bytewise {
         _: Peer,
         _: bool,
     ) -> Response<Self::Body> {
-        let path = request.uri().path();
+        let (head, read) = request.into_parts();
+        let path = head.uri.path();
+        let mut status = StatusCode::OK;
         if path == "/wait" {
             self.told.notified().await;
+        } else if path == "/read" && read.collect().await.is_err() {
+            status = StatusCode::REQUEST_TIMEOUT;
         }
         let length = path[1..].parse().unwrap_or(2);
         let body = Full::new(Bytes::from(vec![b'x'; length]));
-        Response::new(body.map_err(|never| match never {}).boxed())
+        let mut response = Response::new(body.map_err(|never| match never {}).boxed());
+        *response.status_mut() = status;
+        response
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 use atomic_waker::AtomicWaker;
 use gabion_limits::{Overdue, Progress, TimeConfig};
 
-use super::{streams::Streams, sweeper::Shared};
+use super::{bodies::Bodies, streams::Streams, sweeper::Shared};
 
 /// How long an HTTP/1 connection has to rest before it is put aside.
 const REST: Duration = Duration::from_millis(500);
@@ -45,6 +45,8 @@ pub struct Watch {
     marks: AtomicU16,
     /// Made with the first answer over HTTP/2.
     streams: OnceLock<Box<Streams>>,
+    /// Made when a body is waited for over HTTP/2.
+    bodies: OnceLock<Box<Bodies>>,
     connection: AtomicWaker,
     body: AtomicWaker,
 }
@@ -58,6 +60,7 @@ impl Watch {
             shared,
             marks: AtomicU16::new(0),
             streams: OnceLock::new(),
+            bodies: OnceLock::new(),
             connection: AtomicWaker::new(),
             body: AtomicWaker::new(),
         }
@@ -83,29 +86,34 @@ impl Watch {
         self.progress.set_http2();
     }
 
-    /// Whether the client sends the body of its request too slowly.
-    pub fn body_is_too_slow(&self) -> bool {
+    /// Whether the client sends the body of its request over HTTP/1 too slowly.
+    pub(super) fn body_is_too_slow(&self) -> bool {
         self.has(BODY_TOO_SLOW)
     }
 
-    /// A handler waits for the body; `waker` is woken when that takes too long.
-    pub fn body_waits(&self, waker: &Waker) {
+    /// A handler waits for the body of HTTP/1; `waker` is woken when that takes too long.
+    pub(super) fn body_waits(&self, waker: &Waker) {
         self.body.register(waker);
         self.progress.body_waiting(self.now());
     }
 
-    /// A part of the body came.
-    pub fn body_came(&self, bytes: usize) {
+    /// A part of that body came.
+    pub(super) fn body_came(&self, bytes: usize) {
         self.progress.body_received(bytes, self.now());
     }
 
-    /// Nobody waits for a body any more.
-    pub fn body_ended(&self) {
+    /// Nobody waits for that body any more.
+    pub(super) fn body_ended(&self) {
         self.progress.body_done();
     }
 
+    /// The bodies that are waited for over HTTP/2.
+    pub(super) fn bodies(&self) -> &Bodies {
+        self.bodies.get_or_init(Box::default)
+    }
+
     /// A part of a request will not be read by anybody.
-    pub fn left_unread(&self) {
+    pub(super) fn left_unread(&self) {
         self.mark(UNREAD);
     }
 
@@ -260,6 +268,8 @@ impl Watch {
             self.shared.closed.age.increment(1);
             self.connection.wake();
         }
+        let slow = self.bodies.get().map_or(0, |bodies| bodies.give_up_slow(now, times));
+        (0..slow).for_each(|_| self.shared.closed.count(Overdue::BodyTooSlow));
         let Some(overdue) = self.overdue(now, times) else {
             if !self.has(RESTING | HTTP2) && self.progress.has_rested(REST, now) {
                 self.mark(RESTING);
@@ -272,7 +282,7 @@ impl Watch {
                 if self.mark(BODY_TOO_SLOW) & BODY_TOO_SLOW != 0 {
                     return None;
                 }
-                // Other requests of the connection would be blamed as well.
+                // What is left of the body stands before the next request.
                 self.mark(LAST);
                 // Whoever reads the body answers with 408.
                 self.body.wake();
