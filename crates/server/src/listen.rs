@@ -1,6 +1,7 @@
 //! Connections: accepted within bounds, watched by one sweeper, served by hyper, put aside while they
 //! rest.
 
+mod answer;
 mod bodies;
 mod calm;
 mod closed;

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use gabion_config::Live;
 use gabion_errors::BoxError;
 use http::{Request, Response};
@@ -81,7 +80,8 @@ where
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S: Unpin + Send + 'static,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    B: Body<Error = BoxError> + Send + 'static,
+    B::Data: Send,
 {
     /// Errors are those of hyper and of the stream.
     type Output = Result<(), BoxError>;
@@ -122,7 +122,7 @@ async fn serve_http1<T, S, B>(
 where
     T: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
-    B: Body<Data = Bytes, Error = BoxError> + 'static,
+    B: Body<Error = BoxError> + 'static,
 {
     let mut connection = builder.serve_connection(TokioIo::new(aside.io), aside.service);
     let Some(ended) = ended_or_resting(&mut connection, &watch).await else {
@@ -187,7 +187,8 @@ where
     T: AsyncRead + AsyncWrite + Unpin,
     S: Service<Request<Incoming>, Response = Response<B>, Error = Infallible>,
     S::Future: Send + 'static,
-    B: Body<Data = Bytes, Error = BoxError> + Send + 'static,
+    B: Body<Error = BoxError> + Send + 'static,
+    B::Data: Send,
 {
     watch.set_http2();
     let io = TokioIo::new(Calm::new(aside.io, &watch));

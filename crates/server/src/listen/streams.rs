@@ -7,17 +7,22 @@ pub(super) const STREAMS: u32 = 64;
 /// not take it.
 ///
 /// A stream whose window is closed shows nowhere else: nothing waits on the socket, and its request
-/// is under way.
+/// is under way, or over when all that there is was given away.
 #[derive(Debug)]
 pub(super) struct Streams {
     used: AtomicU64,
-    /// The tick since when there is something to take; zero when there is nothing.
-    since: [AtomicU64; STREAMS as usize],
+    /// The tick of the last change in the upper half; in the lower one whether the body is there, and
+    /// how many of its pieces are not taken. Zero when the place is free.
+    places: [AtomicU64; STREAMS as usize],
 }
+
+const BODY: u64 = 1 << 31;
+const PIECES: u64 = BODY - 1;
+const LOWER: u64 = BODY | PIECES;
 
 impl Default for Streams {
     fn default() -> Self {
-        Self { used: AtomicU64::new(0), since: [const { AtomicU64::new(0) }; STREAMS as usize] }
+        Self { used: AtomicU64::new(0), places: [const { AtomicU64::new(0) }; STREAMS as usize] }
     }
 }
 
@@ -29,29 +34,49 @@ impl Streams {
             let free = used.trailing_ones();
             (free < STREAMS).then(|| used | 1 << free)
         });
-        used.ok().map(u64::trailing_ones)
+        let free = used.ok()?.trailing_ones();
+        self.places[free as usize].store(BODY, Relaxed);
+        Some(free)
     }
 
-    /// There is something to take since `now`.
+    /// There is a piece more to take. That its body was asked for it tells that the client takes some.
     pub(super) fn given(&self, stream: u32, now: u64) {
-        self.since[stream as usize].store(now.max(1), Relaxed);
+        self.change(stream, |place| now << 32 | ((place & LOWER) + 1));
     }
 
-    /// The client took everything.
-    pub(super) fn taken(&self, stream: u32) {
-        self.since[stream as usize].store(0, Relaxed);
+    /// The client took a piece, or will not take any of it.
+    pub(super) fn taken(&self, stream: u32, now: u64) {
+        self.change(stream, |place| match (place & LOWER) - 1 {
+            0 => 0,
+            left => now << 32 | left,
+        });
     }
 
-    /// The stream has ended.
+    /// The body is gone; its pieces may still be there.
     pub(super) fn end(&self, stream: u32) {
-        self.taken(stream);
-        self.used.fetch_and(!(1 << stream), Relaxed);
+        self.change(stream, |place| match place & PIECES {
+            0 => 0,
+            _ => place & !BODY,
+        });
+    }
+
+    fn change(&self, stream: u32, next: impl Fn(u64) -> u64) {
+        let place = &self.places[stream as usize];
+        let changed = place.fetch_update(Relaxed, Relaxed, |place| Some(next(place)));
+        if changed.is_ok_and(|before| next(before) == 0) {
+            self.used.fetch_and(!(1 << stream), Relaxed);
+        }
     }
 
     /// Whether one of them has waited for `millis` at `now`.
+    #[expect(clippy::cast_possible_truncation, reason = "differences are taken modulo 2^32")]
     pub(super) fn stalled(&self, millis: u64, now: u64) -> bool {
-        let since = self.since.iter().map(|since| since.load(Relaxed));
-        since.filter(|since| *since > 0).any(|since| now.saturating_sub(since) >= millis)
+        let places = self.places.iter().map(|place| place.load(Relaxed));
+        places.filter(|place| place & PIECES > 0).any(|place| {
+            // Ticks modulo 2^32, seven weeks.
+            let since = (place >> 32) as u32;
+            u64::from((now as u32).wrapping_sub(since)) >= millis
+        })
     }
 }
 
@@ -64,24 +89,45 @@ mod tests {
         let streams = Streams::default();
         let (one, other) = (streams.begin().unwrap(), streams.begin().unwrap());
         assert_ne!(one, other);
-        streams.given(one, 0);
+        assert!(!streams.stalled(1000, 9000));
+        streams.given(one, 1);
         streams.given(other, 500);
-        assert!(!streams.stalled(1000, 900));
+        assert!(!streams.stalled(1000, 1000));
         assert!(streams.stalled(1000, 1001));
-        streams.taken(one);
-        assert!(!streams.stalled(1000, 1001));
+        streams.taken(one, 1001);
+        assert!(!streams.stalled(1000, 1499));
         assert!(streams.stalled(1000, 1500));
+        // The first of two pieces, and the body in between.
+        streams.given(other, 1500);
         streams.end(other);
+        streams.taken(other, 2000);
+        assert!(!streams.stalled(1000, 2999));
+        assert!(streams.stalled(1000, 3000));
+        streams.taken(other, 3000);
         assert!(!streams.stalled(1000, 9000));
     }
 
     #[test]
-    fn places_are_bounded_and_used_again() {
+    fn ticks_may_begin_again() {
+        let streams = Streams::default();
+        let stream = streams.begin().unwrap();
+        streams.given(stream, (1 << 32) - 400);
+        assert!(!streams.stalled(1000, (1 << 32) + 599));
+        assert!(streams.stalled(1000, (1 << 32) + 600));
+    }
+
+    #[test]
+    fn places_are_bounded_and_used_again_when_all_is_taken() {
         let streams = Streams::default();
         let all: Vec<_> = (0..STREAMS).map(|_| streams.begin().unwrap()).collect();
         assert_eq!(all, (0..STREAMS).collect::<Vec<_>>());
         assert_eq!(streams.begin(), None);
         streams.end(17);
+        assert_eq!(streams.begin(), Some(17));
+        streams.given(17, 0);
+        streams.end(17);
+        assert_eq!(streams.begin(), None);
+        streams.taken(17, 5);
         assert_eq!(streams.begin(), Some(17));
     }
 }

@@ -486,6 +486,24 @@ async fn a_slow_head_over_http_2_has_the_time_of_a_head() {
 }
 
 #[tokio::test]
+async fn small_answers_over_http_2_that_are_not_taken_are_stalled_writes() {
+    // Room for so many bytes of each answer (RFC 9113 §6.5.2); they have two.
+    for (window, gone) in [(0, true), (1, true), (2, false)] {
+        let mut world = World::new();
+        let settings = [&[0, 0, 6, 4, 0, 0, 0, 0, 0], &[0, 4, 0, 0, 0, window][..]].concat();
+        world.send([&BEGIN[..24], &settings].concat()).await;
+        for stream in (1..120).step_by(2) {
+            world.send(get(stream)).await;
+        }
+        assert!(world.frames().await.contains(&HEADERS_FRAME));
+        world.pass(9999).await;
+        assert!(!world.served.is_finished(), "{window}");
+        world.pass(1).await;
+        assert_eq!(world.served.is_finished(), gone, "{window}");
+    }
+}
+
+#[tokio::test]
 async fn heads_over_http_2_that_come_to_their_end_are_answered() {
     let mut world = World::new();
     world.send([BEGIN, &get(1)[..12]].concat()).await;

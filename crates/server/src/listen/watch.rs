@@ -176,31 +176,31 @@ impl Watch {
         }
     }
 
-    /// A response body is there to be sent; over HTTP/2 its stream is watched until it is ended.
+    /// A response body is there to be sent; over HTTP/2 its stream is watched until all of it is
+    /// sent.
     pub(super) fn stream_began(&self) -> Option<u32> {
         if !self.is_http2() {
             return None;
         }
         let streams = self.streams.get_or_init(Box::default);
-        let stream = streams.begin()?;
-        streams.given(stream, self.now());
-        Some(stream)
+        streams.begin()
     }
 
-    /// `stream` got more to send.
+    /// `stream` got a piece to send.
     pub(super) fn stream_given(&self, stream: u32) {
         if let Some(streams) = self.streams.get() {
             streams.given(stream, self.now());
         }
     }
 
-    /// `stream` asks for more than there is: its client has taken the rest.
+    /// A piece of `stream` is sent, or given up.
     pub(super) fn stream_taken(&self, stream: u32) {
         if let Some(streams) = self.streams.get() {
-            streams.taken(stream);
+            streams.taken(stream, self.now());
         }
     }
 
+    /// No more comes for `stream`.
     pub(super) fn stream_ended(&self, stream: u32) {
         if let Some(streams) = self.streams.get() {
             streams.end(stream);

@@ -13,10 +13,10 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Asks for 60 documents with room for `window` bytes each, and for a byte more now and then.
-fn read_slowly(address: SocketAddr, window: u32) -> (Parting, Duration) {
+/// Asks for 60 answers with room for `window` bytes each, and for a byte more now and then.
+fn read_slowly(address: SocketAddr, path: &str, window: u32) -> (Parting, Duration) {
     let mut stream = connect(address, &setting(4, window));
-    let asked: Vec<u8> = streams(60).flat_map(|stream| get(stream, "/api/openapi.json")).collect();
+    let asked: Vec<u8> = streams(60).flat_map(|stream| get(stream, path)).collect();
     stream.write_all(&asked).expect("questions are taken");
     let begun = Stopwatch::start();
     let mut writing = stream.try_clone().expect("a second handle");
@@ -33,12 +33,12 @@ fn read_slowly(address: SocketAddr, window: u32) -> (Parting, Duration) {
     })
 }
 
-fn gone_in_time(what: &str, window: u32) {
+fn gone_in_time(what: &str, path: &str, window: u32) {
     let _alone = alone();
     let home = Home::new();
-    // Not for being idle, as which it could pass by asking for something small.
+    // Not for being idle, which takes much longer.
     let server = home.start(&["limits.time.write_stall=2s"]);
-    for (parting, after) in under(&server, what, |address| read_slowly(address, window)) {
+    for (parting, after) in under(&server, what, |address| read_slowly(address, path, window)) {
         assert!(parting.closed, "{what}: {parting:?}");
         assert!(after < LIMIT + Duration::from_secs(2), "{what}: {after:?} {parting:?}");
     }
@@ -46,12 +46,17 @@ fn gone_in_time(what: &str, window: u32) {
 
 #[test]
 fn who_makes_no_room_is_gone_in_time() {
-    gone_in_time("no window", 0);
+    gone_in_time("no window", "/api/openapi.json", 0);
 }
 
 #[test]
 fn who_makes_room_for_single_bytes_is_gone_in_time() {
-    gone_in_time("a window of one byte", 1);
+    gone_in_time("a window of one byte", "/api/openapi.json", 1);
+}
+
+#[test]
+fn who_makes_no_room_for_small_answers_is_gone_in_time() {
+    gone_in_time("small answers", "/api/health", 1);
 }
 
 #[test]
