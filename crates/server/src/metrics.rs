@@ -4,7 +4,7 @@ use metrics::{Unit, describe_counter, describe_gauge};
 
 /// Connections that met a limit of theirs and end for it; label `reason`: `handshake`, `head`, `body`,
 /// `write`, `idle` for being too slow, `age` and `requests` for having been there long enough, `frames`
-/// for a flood of HTTP/2 frames that carry nothing.
+/// for a flood of HTTP/2 frames, resets or fields.
 pub const CONNECTIONS_CLOSED: &str = "gabion_connections_closed_total";
 /// Connections open; no labels.
 pub const CONNECTIONS_OPEN: &str = "gabion_connections_open";

@@ -11,7 +11,7 @@ pub(super) struct Closed {
     body: Counter,
     write: Counter,
     idle: Counter,
-    /// Frames that carry nothing, over HTTP/2.
+    /// Floods over HTTP/2.
     pub(super) frames: Counter,
     pub(super) age: Counter,
     pub(super) requests: Counter,

@@ -1,5 +1,6 @@
 use std::{
     convert::Infallible,
+    error::Error,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
@@ -194,7 +195,7 @@ where
     let io = TokioIo::new(Calm::new(aside.io, &watch));
     let mut connection = pin!(builder.serve_connection(io, aside.service));
     let mut told = false;
-    poll_fn(|cx| {
+    let served = poll_fn(|cx| {
         loop {
             let polled = connection.as_mut().poll(cx);
             if polled.is_ready() || told || !watch.is_ending() {
@@ -205,8 +206,21 @@ where
             connection.as_mut().graceful_shutdown();
         }
     })
-    .await?;
+    .await;
+    if served.as_ref().is_err_and(is_flood) {
+        watch.flooded();
+    }
+    served?;
     Ok(None)
+}
+
+/// Whether h2 parted with its client for what `Calm` does not bound: resets, header lists, CONTINUATION,
+/// DATA of next to nothing. Of what `Calm` does, its own error comes.
+fn is_flood(error: &hyper::Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<h2::Error>());
+    cause.is_some_and(|cause| {
+        cause.is_library() && cause.reason() == Some(h2::Reason::ENHANCE_YOUR_CALM)
+    })
 }
 
 fn http1_builder(settings: &ServerSettings) -> http1::Builder {

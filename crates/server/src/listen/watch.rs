@@ -302,7 +302,8 @@ impl Watch {
         })
     }
 
-    /// The client sends more frames than it pays for.
+    /// The client was asked for calm: it sends more frames than it pays for, or one of the floods that
+    /// h2 knows.
     pub(super) fn flooded(&self) {
         self.shared.closed.frames.increment(1);
     }

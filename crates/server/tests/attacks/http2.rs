@@ -36,7 +36,12 @@ fn withstand(what: &str, codes: &[u32], attack: impl Fn(SocketAddr) -> Parting) 
     let _alone = alone();
     let home = Home::new();
     let server = home.start(&["demo.enabled=true"]);
+    let token = server.admin();
     let partings = under(&server, what, attack);
+    let counted = server.counted(&token, "gabion_connections_closed_total{reason=\"frames\"}");
+    if codes == [ENHANCE_YOUR_CALM] {
+        assert_eq!(counted, partings.len() as u64, "{what}: counted as floods");
+    }
     for parting in partings {
         let code = parting.goaway.as_ref().map(|goaway| goaway.code);
         assert!(code.is_some_and(|code| codes.contains(&code)), "{what}: {parting:?}");
