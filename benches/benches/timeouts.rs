@@ -13,7 +13,7 @@ fn request(progress: &Progress, now_ms: u64) -> u32 {
     let begun = progress.request_began();
     progress.body_done();
     progress.request_ended(now_ms);
-    progress.write_progressed(now_ms);
+    progress.write_progressed();
     begun
 }
 
@@ -28,7 +28,7 @@ fn upload(progress: &Progress, now_ms: u64) -> u32 {
     }
     progress.body_done();
     progress.request_ended(now_ms);
-    progress.write_progressed(now_ms);
+    progress.write_progressed();
     begun
 }
 

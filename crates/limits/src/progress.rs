@@ -156,7 +156,7 @@ impl Progress {
     }
 
     /// The client took some bytes; a write that blocks again is told anew.
-    pub fn write_progressed(&self, _now_ms: u64) {
+    pub fn write_progressed(&self) {
         self.write.clear();
     }
 

@@ -150,7 +150,7 @@ fn a_client_that_takes_nothing_is_stalled_and_any_byte_helps() {
     progress.write_blocked(100);
     progress.write_blocked(250);
     assert_eq!(verdicts(&progress, [299, 300]), [None, Some(Overdue::WriteStalled)]);
-    progress.write_progressed(299);
+    progress.write_progressed();
     progress.write_blocked(299);
     assert_eq!(verdicts(&progress, [498, 499]), [None, Some(Overdue::WriteStalled)]);
 }
@@ -188,7 +188,7 @@ fn a_connection_rests_while_nothing_is_under_way() {
     assert_eq!([59, 60].map(|now_ms| progress.has_rested(span, now_ms)), [false, true]);
     progress.write_blocked(60);
     assert!(!progress.has_rested(span, 1000));
-    progress.write_progressed(1000);
+    progress.write_progressed();
     progress.read(1, 1000);
     assert!(!progress.has_rested(span, 1000));
     progress.request_began();
@@ -317,7 +317,7 @@ fn apply(progress: &Progress, event: Event, now_ms: u64) {
         Event::BodyReceived(bytes) => progress.body_received(bytes, now_ms),
         Event::BodyDone => progress.body_done(),
         Event::Blocked => progress.write_blocked(now_ms),
-        Event::Progressed => progress.write_progressed(now_ms),
+        Event::Progressed => progress.write_progressed(),
     }
 }
 

@@ -161,7 +161,7 @@ impl Watch {
             self.register(cx.waker());
             self.progress.write_blocked(self.now());
         } else {
-            self.progress.write_progressed(self.now());
+            self.progress.write_progressed();
         }
         polled
     }
