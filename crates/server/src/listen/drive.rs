@@ -227,7 +227,8 @@ fn http1_builder(settings: &ServerSettings) -> http1::Builder {
     let size = &settings.limits.size;
     let mut builder = http1::Builder::new();
     builder.max_buf_size(most_of_a_head(settings));
-    // Answers are small: to copy one behind its head costs less than a write of two pieces.
+    // Answers are small: to copy one behind its head costs less than a write of two pieces. `WatchedIo`
+    // looks for hyper's own refusals in writes of one piece only.
     builder.writev(false);
     // Beyond hyper's own hundred it allocates and fills two tables for each request; what it refuses
     // by itself gets its problem from `WatchedIo`.

@@ -203,6 +203,7 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
         Poll::Ready(Ok(bytes.len()))
     }
 
+    /// Over HTTP/2 only, see `writev(false)` in `drive`: hyper's own refusals of a head do not come here.
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
