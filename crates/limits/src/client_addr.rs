@@ -67,6 +67,20 @@ impl ClientAddr {
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Box<[IpNet]>);
 
+/// What became of the headers by which proxies name a request's client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Forwarding {
+    /// There are none.
+    None,
+    /// The peer is not trusted: often a proxy that the configuration forgot.
+    Ignored,
+    /// `Forwarded` and `X-Forwarded-For` lead to different clients, and neither is believed: often a
+    /// proxy that passes on the one header while it writes the other.
+    Contradictory,
+    /// They were followed.
+    Believed,
+}
+
 /// Not a network.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a network as 10.0.0.0/8, nor an address")]
@@ -103,45 +117,28 @@ impl TrustedProxies {
     /// no reason to believe what stands before it.
     #[must_use]
     pub fn client_addr(&self, peer: IpAddr, headers: &HeaderMap) -> ClientAddr {
+        self.account(peer, headers).0
+    }
+
+    /// The same with what became of the headers, in one walk through each: a caller may warn of a proxy
+    /// that nobody trusts, or of one that contradicts itself.
+    #[must_use]
+    pub fn account(&self, peer: IpAddr, headers: &HeaderMap) -> (ClientAddr, Forwarding) {
         let peer = ClientAddr::new(peer);
-        match self.told(peer, headers) {
-            (Some(one), Some(other)) if one != other => peer,
-            (one, other) => one.or(other).unwrap_or(peer),
+        let lines = [FORWARDED, X_FORWARDED_FOR].map(|name| headers.get_all(name));
+        let [forwarded, x_forwarded_for] = lines.map(|all| all.iter().next().map(|_| all));
+        if forwarded.is_none() && x_forwarded_for.is_none() {
+            return (peer, Forwarding::None);
         }
-    }
-
-    /// Whether a trusted peer tells of two clients, so that the request is accounted to the peer: often
-    /// a proxy that passes on the one header while it writes the other, worth one warning.
-    #[must_use]
-    pub fn contradictory_forwarding(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
-        let (one, other) = self.told(ClientAddr::new(peer), headers);
-        one.is_some_and(|one| other.is_some_and(|other| one != other))
-    }
-
-    /// Where the walks through `Forwarded` and `X-Forwarded-For` end, of those that are there.
-    fn told(
-        &self,
-        peer: ClientAddr,
-        headers: &HeaderMap,
-    ) -> (Option<ClientAddr>, Option<ClientAddr>) {
         if !self.trusts(peer) {
-            return (None, None);
+            return (peer, Forwarding::Ignored);
         }
-        let forwarded = headers
-            .contains_key(FORWARDED)
-            .then(|| self.walk(peer, forwarded::hops(headers.get_all(FORWARDED))));
-        let x_forwarded_for = headers
-            .contains_key(X_FORWARDED_FOR)
-            .then(|| self.walk(peer, forwarded::listed_hops(headers.get_all(X_FORWARDED_FOR))));
-        (forwarded, x_forwarded_for)
-    }
-
-    /// Whether the request names a client but its peer is not trusted to: often a proxy that the
-    /// configuration forgot, worth one warning.
-    #[must_use]
-    pub fn ignored_forwarding(&self, peer: IpAddr, headers: &HeaderMap) -> bool {
-        !self.trusts(ClientAddr::new(peer))
-            && (headers.contains_key(FORWARDED) || headers.contains_key(X_FORWARDED_FOR))
+        let one = forwarded.map(|lines| self.walk(peer, forwarded::hops(lines)));
+        let other = x_forwarded_for.map(|lines| self.walk(peer, forwarded::listed_hops(lines)));
+        match (one, other) {
+            (Some(one), Some(other)) if one != other => (peer, Forwarding::Contradictory),
+            (one, other) => (one.or(other).unwrap_or(peer), Forwarding::Believed),
+        }
     }
 
     fn trusts(&self, addr: ClientAddr) -> bool {

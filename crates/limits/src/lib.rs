@@ -64,7 +64,7 @@ mod time;
 pub use self::{
     bulkhead::BulkheadConfig,
     class::Class,
-    client_addr::{ClientAddr, InvalidCidr, RateKeyBytes, TrustedProxies},
+    client_addr::{ClientAddr, Forwarding, InvalidCidr, RateKeyBytes, TrustedProxies},
     coding::{ContentCoding, UnsupportedCoding},
     connections::{ConnectionConfig, ConnectionPermit, ConnectionTable, ConnectionsFull},
     deadline::{Deadline, DeadlineExceeded, DeadlineTrust},

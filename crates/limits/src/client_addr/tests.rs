@@ -32,11 +32,14 @@ fn a_stranger_is_not_believed() {
     let lines = headers(&[(X_FORWARDED_FOR, "192.0.2.1"), (FORWARDED, "for=192.0.2.1")]);
     let stranger = ip("198.51.100.9");
     for proxies in [trusted(), TrustedProxies::default()] {
-        assert_eq!(proxies.client_addr(stranger, &lines), ClientAddr::new(stranger));
-        assert!(proxies.ignored_forwarding(stranger, &lines));
+        let accounted = proxies.account(stranger, &lines);
+        assert_eq!(accounted, (ClientAddr::new(stranger), Forwarding::Ignored));
     }
-    assert!(!trusted().ignored_forwarding(ip(PROXY), &lines));
-    assert!(!trusted().ignored_forwarding(stranger, &HeaderMap::new()));
+    assert_eq!(trusted().account(ip(PROXY), &lines).1, Forwarding::Believed);
+    for peer in [stranger, ip(PROXY)] {
+        let accounted = trusted().account(peer, &HeaderMap::new());
+        assert_eq!(accounted, (ClientAddr::new(peer), Forwarding::None));
+    }
 }
 
 #[test]
@@ -184,19 +187,19 @@ fn an_open_quote_reaches_no_further_than_its_line() {
 #[test]
 fn headers_that_contradict_each_other_are_both_ignored() {
     let told = headers(&[(FORWARDED, "for=6.6.6.6"), (X_FORWARDED_FOR, "192.0.2.1")]);
-    assert_eq!(trusted().client_addr(ip(PROXY), &told).ip(), ip(PROXY));
-    assert!(trusted().contradictory_forwarding(ip(PROXY), &told));
-    assert!(!trusted().contradictory_forwarding(ip("192.0.2.9"), &told));
+    let accounted = trusted().account(ip(PROXY), &told);
+    assert_eq!(accounted, (ClientAddr::new(ip(PROXY)), Forwarding::Contradictory));
+    assert_eq!(trusted().account(ip("192.0.2.9"), &told).1, Forwarding::Ignored);
     // Also when only one of them can be understood.
     for (one, other) in [("for=_hidden", "192.0.2.1"), ("for=6.6.6.6", "unknown")] {
         let told = headers(&[(FORWARDED, one), (X_FORWARDED_FOR, other)]);
         assert_eq!(trusted().client_addr(ip(PROXY), &told).ip(), ip(PROXY), "{one} {other}");
     }
     let agreed = headers(&[(FORWARDED, "for=192.0.2.1"), (X_FORWARDED_FOR, "192.0.2.1")]);
-    assert_eq!(trusted().client_addr(ip(PROXY), &agreed).ip(), ip("192.0.2.1"));
-    assert!(!trusted().contradictory_forwarding(ip(PROXY), &agreed));
+    let accounted = trusted().account(ip(PROXY), &agreed);
+    assert_eq!(accounted, (ClientAddr::new(ip("192.0.2.1")), Forwarding::Believed));
     let one = headers(&[(FORWARDED, "for=6.6.6.6")]);
-    assert!(!trusted().contradictory_forwarding(ip(PROXY), &one));
+    assert_eq!(trusted().account(ip(PROXY), &one).1, Forwarding::Believed);
 }
 
 #[test]

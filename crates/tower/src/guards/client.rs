@@ -1,11 +1,7 @@
-use std::{
-    net::IpAddr,
-    sync::atomic::{AtomicBool, Ordering},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use gabion_errors::Rejection;
-use gabion_limits::TrustedProxies;
-use http::HeaderMap;
+use gabion_limits::{Forwarding, TrustedProxies};
 use tracing::warn;
 
 use crate::{Exchange, Guard};
@@ -29,23 +25,27 @@ impl ClientGuard {
 
 impl Guard for ClientGuard {
     async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
-        let (peer, headers) = (exchange.peer.0.ip(), &exchange.head.headers);
-        exchange.client = self.proxies.client_addr(peer, headers);
-        let once = |warned: &AtomicBool,
-                    reason: fn(&TrustedProxies, IpAddr, &HeaderMap) -> bool| {
-            !warned.load(Ordering::Relaxed)
-                && reason(&self.proxies, peer, headers)
-                && !warned.swap(true, Ordering::Relaxed)
-        };
-        if once(&self.warned_of_stranger, TrustedProxies::ignored_forwarding) {
-            warn!(%peer, "a forwarding header from an untrusted peer is ignored; \
-                set server.trusted_proxies if this is your proxy (told once)");
-        }
-        // Anybody can bring this about who gets a header through the proxy.
-        if once(&self.warned_of_contradiction, TrustedProxies::contradictory_forwarding) {
-            warn!(%peer, "Forwarded and X-Forwarded-For name different clients, so the request counts \
-                as the proxy's own; let the proxy remove the header that it does not write (told once)");
+        let peer = exchange.peer.0.ip();
+        let (client, forwarding) = self.proxies.account(peer, &exchange.head.headers);
+        exchange.client = client;
+        match forwarding {
+            Forwarding::Ignored if once(&self.warned_of_stranger) => {
+                warn!(%peer, "a forwarding header from an untrusted peer is ignored; \
+                    set server.trusted_proxies if this is your proxy (told once)");
+            }
+            // Anybody can bring this about who gets a header through the proxy.
+            Forwarding::Contradictory if once(&self.warned_of_contradiction) => {
+                warn!(%peer, "Forwarded and X-Forwarded-For name different clients, so the request \
+                    counts as the proxy's own; let the proxy remove the header that it does not write \
+                    (told once)");
+            }
+            _ => {}
         }
         Ok(())
     }
+}
+
+/// Whether `warned` is false for the last time.
+fn once(warned: &AtomicBool) -> bool {
+    !warned.load(Ordering::Relaxed) && !warned.swap(true, Ordering::Relaxed)
 }
