@@ -55,9 +55,36 @@ pub struct Exchange {
     /// Whether an HTTP/1 connection ends with the answer: nothing else on it is to be trusted.
     pub closes: bool,
     /// What rate limits have left, for the response's fields.
-    pub standings: [Option<Noted>; 3],
+    pub standings: Standings,
     /// What the request costs beyond what was taken at the door.
     pub late_cost: LateCost,
+}
+
+/// What rate limits have left: as many of them as there are.
+#[derive(Debug, Clone, Default)]
+pub struct Standings {
+    /// More are seldom asked on one route, and these cost no memory of their own.
+    first: [Option<Noted>; 3],
+    more: Vec<Noted>,
+}
+
+impl Standings {
+    /// Those that were noted, in the order in which they were first.
+    pub fn iter(&self) -> impl Iterator<Item = &Noted> + Clone {
+        self.first.iter().flatten().chain(&self.more)
+    }
+
+    fn note(&mut self, noted: Noted) {
+        let mut slots = self.first.iter_mut();
+        if let Some(own) = slots.find(|own| own.is_none_or(|own| own.limit == noted.limit)) {
+            *own = Some(noted);
+            return;
+        }
+        match self.more.iter_mut().find(|own| own.limit == noted.limit) {
+            Some(own) => *own = noted,
+            None => self.more.push(noted),
+        }
+    }
 }
 
 /// What one limit allows, and what is left of it.
@@ -129,17 +156,13 @@ impl Exchange {
 
     /// Keeps what a limit has left, to be told with the response.
     pub fn note_standing(&mut self, limit: &'static str, quota: Quota, standing: Standing) {
-        let mut slots = self.standings.iter_mut();
-        let own = slots.find(|slot| slot.is_none_or(|noted| noted.limit == limit));
-        if let Some(own) = own {
-            *own = Some(Noted { limit, quota, standing });
-        }
+        self.standings.note(Noted { limit, quota, standing });
     }
 
     /// What was noted of a limit.
     #[must_use]
     pub fn noted(&self, limit: &str) -> Option<&Noted> {
-        self.standings.iter().flatten().find(|noted| noted.limit == limit)
+        self.standings.iter().find(|noted| noted.limit == limit)
     }
 
     /// Takes `units` more from the limits with [late costs](crate::guards::RateGuard::late_costs),

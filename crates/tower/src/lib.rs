@@ -61,7 +61,7 @@ pub use self::{
         Answer, BodyRule, CacheRule, DeadlineRule, Parameter, RateRule, RouteContract, Schema,
     },
     decompress::{DecompressError, Decompressed},
-    exchange::{Exchange, LateCost, Noted, Peer},
+    exchange::{Exchange, LateCost, Noted, Peer, Standings},
     guard::Guard,
     problem::{grpc_response, problem_response},
     routes::{Match, Route, RouteError, RouteTable, Routes},

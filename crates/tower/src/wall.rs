@@ -23,7 +23,9 @@ use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Problem, Rejection, guarded};
 use gabion_limits::{ClientAddr, DeadlineTrust};
 use gabion_monitor::{LatencyWindow, RequestId, TraceContext};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header, response};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header, response,
+};
 
 pub use self::{
     body::WallBody,
@@ -31,7 +33,7 @@ pub use self::{
 };
 use self::{deadline::Due, grpc::is_grpc, track::Track};
 use crate::{
-    CacheRule, Exchange, Guard, LateCost, Peer, Routes,
+    CacheRule, Exchange, Guard, LateCost, Peer, Routes, Standings,
     problem::{grpc_response, log, problem_response},
 };
 
@@ -246,7 +248,7 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
             permit: None,
             place: None,
             closes: false,
-            standings: [None; 3],
+            standings: Standings::default(),
             late_cost: LateCost::default(),
         };
         (exchange, matched.refusal, due)

@@ -2,15 +2,15 @@ use bytes::BytesMut;
 use gabion_limits::rate::{policy_field, standing_field_until};
 use http::{HeaderName, HeaderValue, header::RETRY_AFTER, response::Parts};
 
-use crate::exchange::Noted;
+use crate::Standings;
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// Tells what the limits allow and what is left of them: one field each, a list of all limits that
 /// were asked, in one piece of memory.
-pub(super) fn stamp(standings: &[Option<Noted>], response: &mut Parts) {
-    let mut noted = standings.iter().flatten();
+pub(super) fn stamp(standings: &Standings, response: &mut Parts) {
+    let mut noted = standings.iter();
     let Some(first) = noted.next() else { return };
     let wait = retry_after(response).unwrap_or(u64::MAX);
     let mut text = BytesMut::with_capacity(160);

@@ -8,7 +8,7 @@ use gabion_monitor::LatencyWindow;
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::*;
-use crate::{Peer, RequestTime, RouteContract, RouteTable, Timing, Wall};
+use crate::{Peer, RequestTime, RouteContract, RouteTable, Standings, Timing, Wall};
 
 static ITEMS: RouteContract = RouteContract::open("/items/{id}", "items");
 static REPORTS: RouteContract = RouteContract::open("/reports", "reports");
@@ -258,7 +258,7 @@ async fn the_mode_shadow_decides_and_counts_and_refuses_nobody() {
     assert_eq!(passes(&guard, new, 8).await, 8);
     let mut exchange = new();
     guard.check(&mut exchange).await.unwrap();
-    assert!(exchange.standings.iter().all(Option::is_none));
+    assert_eq!(exchange.standings.iter().count(), 0);
     let counts = |decision: &str| {
         let line =
             format!("gabion_limit_decisions_total{{limit=\"limit\",decision=\"{decision}\"}} ");
@@ -337,7 +337,7 @@ async fn nobody_at_half_of_the_quota_is_refused_once_in_a_million() {
         for (at, client) in arrivals {
             exchange.now = begun + Duration::from_nanos(number * round + at);
             exchange.client = ClientAddr::new(IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + client)));
-            exchange.standings = [None; 3];
+            exchange.standings = Standings::default();
             asked += 1;
             refused += u32::from(guard.check(&mut exchange).await.is_err());
         }

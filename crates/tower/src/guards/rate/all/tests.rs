@@ -47,6 +47,26 @@ async fn limits_that_are_joined_take_from_all_or_from_none() {
 }
 
 #[tokio::test]
+async fn each_of_many_limits_is_told_and_takes_late_costs() {
+    let world = World::new();
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let limit = |name| {
+        let guard = RateGuard::by_address(name, slow(100), Arc::clone(&world.store));
+        Arc::new(guard.late_costs())
+    };
+    let single = RateGuard::by_address("i", slow(100), Arc::clone(&world.store)).late_costs();
+    let guards = (RateGuard::all(names.map(limit)), single);
+    let mut exchange = world.exchange("/reports", "192.0.2.1");
+    guards.check(&mut exchange).await.unwrap();
+    exchange.charge(9);
+    guards.settle(&mut exchange).await;
+    let told: Vec<_> =
+        exchange.standings.iter().map(|it| (it.limit, it.standing.remaining)).collect();
+    let wanted: Vec<_> = names.into_iter().chain(["i"]).map(|name| (name, 90)).collect();
+    assert_eq!(told, wanted);
+}
+
+#[tokio::test]
 async fn of_joined_limits_one_in_shadow_holds_back_nobody() {
     let world = World::new();
     let (all, [address, login]) = joined(&world, 6, 2);
