@@ -271,7 +271,7 @@ proptest! {
     }
 }
 
-/// Waits on a thread of its own.
+/// Waits on a thread of its own, and not for ever where nobody is woken.
 fn block_on(entering: Entering) -> BulkheadPermit {
     struct Unpark(thread::Thread);
     impl Wake for Unpark {
@@ -281,12 +281,14 @@ fn block_on(entering: Entering) -> BulkheadPermit {
     }
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut entering = entering;
-    loop {
+    // Far more than those that wake it in vain.
+    for _ in 0..100 {
         if let Some(permit) = poll(&mut entering, &waker) {
             return permit;
         }
-        thread::park();
+        thread::park_timeout(Duration::from_millis(100));
     }
+    panic!("nobody let it in");
 }
 
 #[test]
@@ -329,6 +331,8 @@ async fn a_waiting_task_is_woken() {
     let task = tokio::spawn(poll_fn(move |cx| Pin::new(&mut entering).poll(cx)));
     tokio::task::yield_now().await;
     drop(inside);
+    tokio::task::yield_now().await;
+    assert!(task.is_finished());
     drop(task.await.unwrap());
     assert_eq!(counts(&bulkhead), (0, 0));
 }
