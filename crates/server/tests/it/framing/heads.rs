@@ -191,3 +191,23 @@ fn a_target_beyond_its_bound_is_too_long() {
         assert!([414, 431].contains(&status), "{length}: {status}");
     }
 }
+
+/// RFC 6585 s5. What is sent behind a good request is refused as it is alone.
+#[test]
+fn too_many_fields_behind_a_good_request_are_too_large() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let fields: String = (0..150).map(|number| format!("X-{number}: y\r\n")).collect();
+    let many = format!("GET /livez HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+    for (bytes, good) in
+        [(many.clone(), 0), ([SECOND, &many].concat(), 1), ([SECOND, SECOND, &many].concat(), 2)]
+    {
+        let (answers, closed) = answers(&server, bytes.as_bytes());
+        assert!(closed && answers.len() == good + 1, "{good}: {} answers", answers.len());
+        answers[good].problem("header-too-large");
+    }
+    // What is small is malformed there too.
+    let small = "GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n";
+    let (answers, _) = answers(&server, [SECOND, small].concat().as_bytes());
+    answers[1].problem("invalid-request");
+}
