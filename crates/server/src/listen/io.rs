@@ -21,11 +21,17 @@ pub(super) struct WatchedIo<T> {
     watch: Arc<Watch>,
     /// Read already, and not taken by hyper yet.
     ahead: Bytes,
-    /// What is written for hyper's own refusal of a head.
+    /// What is written for hyper's own refusal of a head, or for one of ours that looks the same; the
+    /// connection ends with it.
     instead: Option<Box<Bytes>>,
     unanswered: Unanswered,
     /// Nothing more comes from the client.
     at_end: bool,
+}
+
+/// What comes of a connection behind an answer that ends it.
+fn ended() -> io::Error {
+    io::ErrorKind::ConnectionAborted.into()
 }
 
 impl<T> WatchedIo<T> {
@@ -144,6 +150,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for WatchedIo<T> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         self.check()?;
+        if let Some(left) = &self.instead {
+            // Whoever writes the rest wakes the reader.
+            return if left.is_empty() { Poll::Ready(Err(ended())) } else { Poll::Pending };
+        }
         if !self.ahead.is_empty() {
             let taken = self.ahead.len().min(buf.remaining());
             buf.put_slice(&self.ahead[..taken]);
@@ -192,6 +202,9 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
             let polled = Pin::new(&mut this.stream).poll_write(cx, bytes);
             return this.watch.write_reported(polled, cx);
         };
+        if instead.is_empty() {
+            return Poll::Ready(Err(ended()));
+        }
         while !instead.is_empty() {
             let polled = Pin::new(&mut this.stream).poll_write(cx, instead);
             match this.watch.write_reported(polled, cx) {
@@ -199,7 +212,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for WatchedIo<T> {
                 other => return other,
             }
         }
-        // All of hyper's was replaced, which ends the connection.
+        // All of hyper's was replaced; a reader may wait for that.
+        cx.waker().wake_by_ref();
         Poll::Ready(Ok(bytes.len()))
     }
 

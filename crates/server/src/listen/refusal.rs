@@ -54,11 +54,16 @@ fn refuse(problem: &Problem, tls: bool) -> Bytes {
     out.into()
 }
 
-/// The status of `bytes` where they are hyper's own answer to a head that it does not take: it has no
-/// body, unlike ours.
+/// The status of `bytes` where they are hyper's own answer to a head that it does not take: a head that
+/// says that nothing comes behind it, and nothing does.
 pub(super) fn bare(bytes: &[u8]) -> Option<&[u8; 3]> {
     const EMPTY: &[u8] = b"\r\ncontent-length: 0\r\n";
+    const END: &[u8] = b"\r\n\r\n";
     let status = bytes.strip_prefix(b"HTTP/1.1 ")?.first_chunk()?;
     let own = matches!(status, b"400" | b"414" | b"431");
-    (own && bytes.windows(EMPTY.len()).any(|part| part == EMPTY)).then_some(status)
+    let has = |wanted: &[u8]| bytes.windows(wanted.len()).position(|part| part == wanted);
+    (own && has(END)? + END.len() == bytes.len() && has(EMPTY).is_some()).then_some(status)
 }
+
+#[cfg(test)]
+mod tests;
