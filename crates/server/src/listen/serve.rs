@@ -69,6 +69,9 @@ pub async fn serve<A: Answer>(acceptor: Acceptor, entrance: Entrance, answer: Ar
         match admitted {
             Ok(permit) => {
                 let watched = entrance.sweeper.watch();
+                if permit.reserved() {
+                    watched.watch.reserve();
+                }
                 let (entrance, answer) = (entrance.clone(), Arc::clone(&answer));
                 if entrance.door.is_open() {
                     let stream = Socket::new(stream, Arc::clone(&watched.watch));

@@ -33,6 +33,13 @@ const UNFLUSHED: u16 = 1 << 7;
 const UNREAD: u16 = 1 << 8;
 /// Its connection is encrypted, or about to be.
 const TLS: u16 = 1 << 9;
+/// It has one of the last places, which are for probes.
+const RESERVED: u16 = 1 << 10;
+
+/// For the handshake, and for the head, of a connection with one of the last places.
+const HURRY: Duration = Duration::from_secs(1);
+/// And for all of it: over HTTP/2 a client need not leave with its answer.
+const HASTE: Duration = Duration::from_secs(3);
 
 /// One connection as its sweeper sees it: the phases that its reads, writes and requests report, and
 /// the means to end it.
@@ -73,6 +80,12 @@ impl Watch {
 
     pub(super) fn is_tls(&self) -> bool {
         self.has(TLS)
+    }
+
+    /// The connection has one of the last places: it is for one answer, and ends at once without a
+    /// request.
+    pub(super) fn reserve(&self) {
+        self.mark(RESERVED);
     }
 
     /// From now on requests can come.
@@ -125,6 +138,10 @@ impl Watch {
         let begun = self.progress.request_began();
         if begun >= self.shared.most_requests() && self.mark(LAST) & LAST == 0 {
             self.shared.closed.requests.increment(1);
+        }
+        // Not before: over HTTP/2 a client that is told to go away may not even ask.
+        if self.has(RESERVED) {
+            self.mark(LAST);
         }
     }
 
@@ -261,6 +278,23 @@ impl Watch {
         if self.is_closed() {
             return None;
         }
+        let hurried;
+        let times = if self.has(RESERVED) {
+            if self.progress.is_older_than(HASTE, now) {
+                self.mark(CLOSED);
+                self.shared.closed.age.increment(1);
+                self.connection.wake();
+                return None;
+            }
+            hurried = TimeConfig {
+                tls_handshake: times.tls_handshake.min(HURRY),
+                head: times.head.min(HURRY),
+                ..times.clone()
+            };
+            &hurried
+        } else {
+            times
+        };
         if !self.is_last()
             && self.progress.is_older_than(times.connection, now)
             && self.mark(LAST) & LAST == 0
@@ -326,3 +360,6 @@ impl Watch {
         self.marks.fetch_and(!marks, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

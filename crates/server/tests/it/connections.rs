@@ -1,15 +1,23 @@
 //! Connections as such: their number, their age, and what they leave behind.
 
-use std::{fs, io::ErrorKind, net::TcpStream, thread, time::Duration};
+use std::{
+    fs,
+    io::{self, ErrorKind},
+    net::TcpStream,
+    thread,
+    time::Duration,
+};
 
 use rustix::{
     net::sockopt::set_socket_linger,
     process::{Pid, Resource, Rlimit, getrlimit, prlimit},
 };
+use rustls::version::TLS13;
 
 use crate::{
     client::{Client, PATIENCE, Request},
     server::{Home, Server, Stopwatch, until},
+    tls::Authority,
 };
 
 fn descriptors(server: &Server) -> usize {
@@ -153,15 +161,48 @@ fn sixteen_places_are_for_probes() {
     let home = Home::new();
     let server = home.start(&["limits.connections.total=40"]);
     let (livez, health) = (Request::get("/livez"), Request::get("/api/health"));
-    let mut clients: Vec<Client> = (0..40).map(|_| server.client()).collect();
+    let mut clients: Vec<Client> = (0..24).map(|_| server.client()).collect();
     for client in &mut clients {
-        client.send(&livez).expect(200);
+        assert!(!client.send(&livez).expect(200).closes());
+        assert!(!client.send(&health).expect(200).closes());
     }
-    let mut served = 0;
-    for client in &mut clients {
-        served += usize::from(client.send(&health).status == 200);
+    // Nobody keeps one of the rest for more than an answer.
+    for _ in 0..20 {
+        let mut probe = server.client();
+        assert!(probe.send(&livez).expect(200).closes());
+        assert_eq!(probe.rest(PATIENCE), Some(Vec::new()));
+        let refused = server.client().send(&health);
+        refused.problem("overloaded");
+        assert!(refused.closes());
     }
-    assert_eq!(served, 24);
+}
+
+/// Whether somebody new is answered.
+fn lives(client: io::Result<Client>) -> Option<()> {
+    let answer = client.ok()?.try_send(&Request::get("/livez")).ok()?;
+    (answer.status == 200).then_some(())
+}
+
+#[test]
+fn silent_connections_keep_no_probe_out() {
+    let (home, other, ca) = (Home::new(), Home::new(), Authority::new());
+    let sets = ca.settings(&other, "localhost");
+    let total = "limits.connections.total=40";
+    let (plain, secure) = (home.start(&[total]), other.start(&[&sets[..], &[total]].concat()));
+    let config = ca.config(&[&TLS13], &["http/1.1"]);
+    let mut silent = Vec::new();
+    // Those that are closed come again.
+    for turn in 0..3 {
+        for server in [&plain, &secure] {
+            silent.extend((0..60).map(|_| server.client()));
+        }
+        let waited = Stopwatch::start();
+        until("a probe gets through", || lives(Client::try_connect(plain.address())));
+        until("a probe gets through TLS", || {
+            lives(ca.dial(secure.address(), &config).map(Client::over))
+        });
+        assert!(waited.elapsed() < Duration::from_secs(3), "{turn}: {:?}", waited.elapsed());
+    }
 }
 
 #[test]

@@ -361,24 +361,23 @@ fn the_last_connections_answer_probes_only() {
     let server = home.start(&["limits.connections.total=8"]);
     let livez = Request::get("/livez");
     let health = Request::get("/api/health");
-    let connect = || {
-        let mut client = server.client();
-        client.send(&livez).expect(200);
-        client
-    };
-    let mut usual: Vec<Client> = (0..4).map(|_| connect()).collect();
-    let mut last: Vec<Client> = (0..4).map(|_| connect()).collect();
+    let mut usual: Vec<Client> = (0..4).map(|_| server.client()).collect();
     for client in &mut usual {
         client.send(&health).expect(200);
     }
+    // One answer each, and a place for as long as that takes.
+    for _ in 0..6 {
+        let probe = server.send(&livez).expect(200);
+        assert!(probe.closes());
+        let refused = server.send(&health);
+        refused.problem("overloaded");
+        assert!(refused.closes());
+    }
+    let last: Vec<Client> = (0..4).map(|_| server.client()).collect();
     // One more is closed without a word.
     let mut beyond = server.client();
     let _ = beyond.try_raw(&livez.bytes());
     assert_eq!(beyond.rest(PATIENCE), Some(Vec::new()));
-    let refused = last[0].send(&health);
-    refused.problem("overloaded");
-    assert!(refused.closes());
-    last[1].send(&livez).expect(200);
     drop((usual, last));
     until("there are places again", || {
         let mut client = Client::try_connect(server.address()).ok()?;
