@@ -61,6 +61,8 @@ pub struct App {
     pub rates: Rates,
     /// Open connections.
     pub connections: Arc<ConnectionTable>,
+    /// Those of the admin address: it has places of its own.
+    pub admin_connections: Arc<ConnectionTable>,
     /// TLS, where it is on.
     pub tls: Option<Arc<Tls>>,
     /// Resources, budgets, alerts, health.
@@ -88,6 +90,12 @@ impl App {
     #[must_use]
     pub fn handle(&self) -> Weak<Self> {
         self.own.clone()
+    }
+
+    /// Connections that are open, of both addresses.
+    #[must_use]
+    pub fn connections_open(&self) -> usize {
+        self.connections.open() + self.admin_connections.open()
     }
 
     /// Monotonic time.

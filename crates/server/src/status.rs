@@ -47,7 +47,7 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
         },
         "limits": {
             "rate_table_bytes": app.rates.memory(),
-            "connections_open": app.connections.open(),
+            "connections_open": app.connections_open(),
             "connections_limit": settings.limits.connections.total,
             "bulkheads": app.bulkheads.snapshots().map(bulkhead),
             "heavy_hitters": app.rates.often_refused(now).iter().map(often_refused).collect::<Value>(),

@@ -17,7 +17,7 @@ impl Prepared {
     /// Lets a reload reach the parts that keep settings of their own.
     pub(super) fn follow_settings(&self) {
         let app = &self.app;
-        let connections = Arc::clone(&app.connections);
+        let tables = [&app.connections, &app.admin_connections].map(Arc::clone);
         let admission = Arc::clone(&app.admission);
         let telemetry = Arc::clone(&app.telemetry);
         let (accounts, handle) = (app.accounts.clone(), app.handle());
@@ -28,8 +28,10 @@ impl Prepared {
                 app.caches.set_ttl(settings.cache.ttl);
                 app.rates.set(&settings.limits);
             }
-            connections.set(&settings.limits.connections);
-            connections.set_ipv6_prefix(settings.limits.ipv6_prefix);
+            for table in &tables {
+                table.set(&settings.limits.connections);
+                table.set_ipv6_prefix(settings.limits.ipv6_prefix);
+            }
             if let Some(tls) = &tls {
                 tls.set_handshakes(settings.limits.connections.handshakes);
                 tls.reload_soon();
@@ -51,7 +53,7 @@ impl Prepared {
             tokio::spawn({
                 let app = Arc::clone(app);
                 async move {
-                    let open = || app.connections.open();
+                    let open = || app.connections_open();
                     let eyes = &app.observatory;
                     let hashes = app.identity.hashes();
                     let (clock, settings) = (app.clock, &app.settings);

@@ -117,8 +117,11 @@ pub(super) async fn prepare(
     let backups = data_dir.backups(&settings.backup.dir);
     let backups = BackupKeeper::new(backups, sql.clone(), Arc::clone(&config), clock);
     let admission = Admission::new(Fixed(IN_FLIGHT), settings.limits.admission.mode);
-    let connections = ConnectionTable::new(&settings.limits.connections);
-    connections.set_ipv6_prefix(settings.limits.ipv6_prefix);
+    let [connections, admin_connections] = [(); 2].map(|()| {
+        let table = ConnectionTable::new(&settings.limits.connections);
+        table.set_ipv6_prefix(settings.limits.ipv6_prefix);
+        Arc::new(table)
+    });
     let authenticator = Arc::new(identity.authenticator(accounts.clone()));
     let app = Arc::new_cyclic(|own| App {
         clock,
@@ -133,7 +136,8 @@ pub(super) async fn prepare(
         admission: Arc::new(admission),
         bulkheads: Bulkheads::new(&settings.limits.bulkhead),
         rates: Rates::new(RATE_KEYS, &settings.limits),
-        connections: Arc::new(connections),
+        connections,
+        admin_connections,
         tls,
         observatory,
         telemetry,

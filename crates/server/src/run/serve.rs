@@ -44,8 +44,12 @@ impl Prepared {
             door: Arc::default(),
         };
         let mut door = Door::new(app.tls.clone());
-        let admin_entrance =
-            Entrance { door: Arc::new(Door::new(app.tls.clone())), ..local_entrance.clone() };
+        // Whoever fills the public address keeps no operator out.
+        let admin_entrance = Entrance {
+            table: Arc::clone(&app.admin_connections),
+            door: Arc::new(Door::new(app.tls.clone())),
+            ..local_entrance.clone()
+        };
         if settings.server.proxy_protocol {
             door = door.behind(proxies(&settings).map_err(refused)?);
         }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, ErrorKind},
-    net::TcpStream,
+    net::{SocketAddr, TcpStream},
     thread,
     time::Duration,
 };
@@ -16,7 +16,7 @@ use rustls::version::TLS13;
 
 use crate::{
     client::{Client, PATIENCE, Request},
-    server::{Home, Server, Stopwatch, until},
+    server::{Home, PASSWORD, Server, Stopwatch, Tokens, until},
     tls::Authority,
 };
 
@@ -203,6 +203,40 @@ fn silent_connections_keep_no_probe_out() {
         });
         assert!(waited.elapsed() < Duration::from_secs(3), "{turn}: {:?}", waited.elapsed());
     }
+}
+
+#[test]
+fn the_admin_address_has_places_of_its_own() {
+    let home = Home::new();
+    let sets = ["limits.connections.total=40", "server.admin_listen=127.0.0.1:0"];
+    let server = home.start(&sets);
+    let page = server.wait_for_log(&["status page"]);
+    let admin = page.trim().rsplit("http://").next().and_then(|rest| rest.strip_suffix('/'));
+    let admin: SocketAddr = admin.and_then(|admin| admin.parse().ok()).expect("an address");
+    let login = serde_json::json!({"username": "admin", "password": PASSWORD});
+    let login = Client::connect(admin).send(&Request::post("/api/auth/login").json(&login));
+    let token = Tokens::of(&login.expect(200)).access;
+    let silent: Vec<Client> = (0..60).map(|_| server.client()).collect();
+    until("all places are taken", || {
+        // Those beyond the total are closed at once.
+        let mut beyond = server.client();
+        beyond.rest(Duration::from_millis(50)).map(drop)
+    });
+    for target in ["/livez", "/api/admin/status"] {
+        let mut operator = Client::connect(admin);
+        let status = operator.send(&Request::get(target).bearer(&token)).expect(200);
+        assert!(!status.closes(), "{target}");
+    }
+    drop(silent);
+    // Its own have the same bound.
+    let mut there = Vec::new();
+    let full = (0..40).any(|_| {
+        let mut client = Client::connect(admin);
+        let closes = client.send(&Request::get("/livez")).expect(200).closes();
+        there.push(client);
+        closes
+    });
+    assert!(full && there.len() <= 25, "{full} {}", there.len());
 }
 
 #[test]
