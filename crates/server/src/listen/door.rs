@@ -86,12 +86,11 @@ pub(super) fn enter<A: Answer>(
             match watched.within(proxy::client(&mut socket)).await {
                 Some(Ok(client)) => {
                     proxies.accepted.increment(1);
-                    if let Some(client) = client {
-                        peer = client;
-                        if let Err(full) = permit.name(client.ip()) {
-                            debug!(%peer, reason = %full, "connection refused");
-                            return;
-                        }
+                    // Those that name nobody are the proxy's own.
+                    peer = client.unwrap_or(peer);
+                    if let Err(full) = permit.name(peer.ip()) {
+                        debug!(%peer, reason = %full, "connection refused");
+                        return;
                     }
                 }
                 Some(Err(error)) => {

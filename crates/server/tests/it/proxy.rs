@@ -201,6 +201,26 @@ fn connections_count_by_the_address_that_is_named() {
 }
 
 #[test]
+fn connections_that_name_nobody_count_as_their_proxys() {
+    let home = Home::new();
+    let server = home.start(&[&ON[..], &["limits.connections.per_address=2"]].concat());
+    let nobody = [b"PROXY UNKNOWN\r\n".to_vec(), block(0x20, 0, &[])];
+    let mut two = nobody.each_ref().map(|header| client(&server, header));
+    for client in &mut two {
+        client.send(&Request::get("/readyz")).expect(200);
+    }
+    for header in &nobody {
+        let both = [header.clone(), Request::get("/readyz").bytes()].concat();
+        assert_eq!(client(&server, &both).rest(PATIENCE), Some(Vec::new()));
+    }
+    client(&server, &line("192.0.2.7")).send(&Request::get("/readyz")).expect(200);
+    drop(two);
+    until("there is room again", || {
+        client(&server, &nobody[0]).try_send(&Request::get("/readyz")).ok()
+    });
+}
+
+#[test]
 fn the_admin_address_asks_for_no_header() {
     let home = Home::new();
     let server = home.start(&[&ON[..], &["server.admin_listen=127.0.0.1:0"]].concat());
