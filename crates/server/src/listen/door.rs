@@ -19,6 +19,16 @@ pub struct Door {
     tls: Option<Arc<Tls>>,
 }
 
+/// What a door makes of a new connection.
+pub(super) enum Admitted {
+    /// It has this place.
+    Place(ConnectionPermit),
+    /// There is none left.
+    Full(ConnectionsFull),
+    /// Only trusted proxies come in here, and its peer is none.
+    Untrusted,
+}
+
 /// The proxies that say whom a connection is from.
 struct Proxies {
     trusted: TrustedProxies,
@@ -53,19 +63,18 @@ impl Door {
         self.proxies.is_none() && self.tls.is_none()
     }
 
-    /// A place for a connection from `peer`; `None` is one that nobody may use.
-    pub(super) fn admit(
-        &self,
-        entrance: &Entrance,
-        peer: SocketAddr,
-    ) -> Option<Result<ConnectionPermit, ConnectionsFull>> {
-        let Some(proxies) = &self.proxies else { return Some(entrance.table.admit(peer.ip())) };
-        if !proxies.trusted.contains(peer.ip()) {
-            proxies.untrusted.increment(1);
-            return None;
-        }
-        // All connections are the proxy's. Whose they are is known with their first bytes.
-        Some(entrance.table.admit_unnamed())
+    /// Looks for a place for a connection from `peer`.
+    pub(super) fn admit(&self, entrance: &Entrance, peer: SocketAddr) -> Admitted {
+        let found = match &self.proxies {
+            None => entrance.table.admit(peer.ip()),
+            Some(proxies) if !proxies.trusted.contains(peer.ip()) => {
+                proxies.untrusted.increment(1);
+                return Admitted::Untrusted;
+            }
+            // All connections are the proxy's. Whose they are is known with their first bytes.
+            Some(_) => entrance.table.admit_unnamed(),
+        };
+        found.map_or_else(Admitted::Full, Admitted::Place)
     }
 }
 

@@ -19,7 +19,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tracing::debug;
 
 use super::{
-    BodyWatch, Door, Sweeper, Watched, answer::Answering, door::enter, drive::Driven,
+    BodyWatch, Door, Sweeper, Watched,
+    answer::Answering,
+    door::{Admitted, enter},
+    drive::Driven,
     socket::Socket,
 };
 use crate::{body::RequestBody, settings::ServerSettings};
@@ -62,12 +65,8 @@ pub async fn serve<A: Answer>(acceptor: Acceptor, entrance: Entrance, answer: Ar
             () = &mut ended => return,
         };
         let (stream, peer) = accepted;
-        let Some(admitted) = entrance.door.admit(&entrance, peer) else {
-            debug!(%peer, "connection refused: its peer is no trusted proxy");
-            continue;
-        };
-        match admitted {
-            Ok(permit) => {
+        match entrance.door.admit(&entrance, peer) {
+            Admitted::Place(permit) => {
                 let watched = entrance.sweeper.watch();
                 if permit.reserved() {
                     watched.watch.reserve();
@@ -81,7 +80,10 @@ pub async fn serve<A: Answer>(acceptor: Acceptor, entrance: Entrance, answer: Ar
                 }
             }
             // Closed at once: an answer would cost more than the attacker's attempt.
-            Err(full) => debug!(%peer, reason = %full, "connection refused"),
+            Admitted::Full(full) => debug!(%peer, reason = %full, "connection refused"),
+            Admitted::Untrusted => {
+                debug!(%peer, "connection refused: its peer is no trusted proxy");
+            }
         }
     }
 }
