@@ -91,16 +91,16 @@ async fn a_refusal_without_a_body_gets_one_and_ends_the_connection() {
 
 #[test]
 fn only_a_head_without_anything_behind_it_is_bare() {
-    let bare = |text: &str| super::bare(text.as_bytes()).copied();
+    let told = |text: &str| bare(text.as_bytes()).copied();
     let own =
         "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\ndate: x\r\n\r\n";
-    assert_eq!(bare(own), Some(*b"400"));
+    assert_eq!(told(own), Some(*b"400"));
     let empty = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
-    assert_eq!(bare(empty), None);
+    assert_eq!(told(empty), None);
     // Ours, with a body, and an empty answer behind it.
     let ours = "HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}";
     for whole in [ours.to_owned(), format!("{ours}{empty}"), format!("{own}{empty}")] {
-        assert_eq!(bare(&whole), None, "{whole}");
+        assert_eq!(told(&whole), None, "{whole}");
     }
-    assert_eq!(bare(&own[..own.len() - 2]), None);
+    assert_eq!(told(&own[..own.len() - 2]), None);
 }
