@@ -4,7 +4,6 @@ use std::{
     future::Future,
     num::NonZeroU32,
     pin::pin,
-    sync::Arc,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -68,6 +67,8 @@ proptest! {
 
 #[cfg(feature = "governor")]
 mod governed {
+    use std::sync::Arc;
+
     use gabion_errors::ToProblem;
     use gabion_limits::governed::Governed;
 
