@@ -9,6 +9,7 @@ mod door;
 mod drive;
 mod framing;
 mod io;
+mod parting;
 mod preface;
 mod proxy;
 mod refusal;

@@ -20,7 +20,10 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Watch, Watched, calm::Calm, io::WatchedIo, preface::Protocol, streams::STREAMS};
+use super::{
+    Watch, Watched, calm::Calm, io::WatchedIo, parting::Parting, preface::Protocol,
+    streams::STREAMS,
+};
 use crate::settings::ServerSettings;
 
 /// What is still read of a request that nobody reads, and for how long, so that its client can see the
@@ -193,7 +196,8 @@ where
 {
     watch.set_http2();
     let io = TokioIo::new(Calm::new(aside.io, &watch));
-    let mut connection = pin!(builder.serve_connection(io, aside.service));
+    let service = Parting::new(aside.service, Arc::clone(&watch));
+    let mut connection = pin!(builder.serve_connection(io, service));
     let mut told = false;
     let served = poll_fn(|cx| {
         loop {
@@ -203,6 +207,7 @@ where
             }
             // GOAWAY; over HTTP/1 the next answer tells.
             told = true;
+            watch.goes_away();
             connection.as_mut().graceful_shutdown();
         }
     })

@@ -3,6 +3,7 @@
 mod bodies;
 mod http2;
 mod limits;
+mod parting;
 mod resting;
 
 use std::{

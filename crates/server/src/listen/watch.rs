@@ -2,7 +2,7 @@ use std::{
     io,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU16, Ordering::Relaxed},
+        atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
     time::Duration,
@@ -13,8 +13,10 @@ use gabion_limits::{Overdue, Progress, TimeConfig};
 
 use super::{bodies::Bodies, streams::Streams, sweeper::Shared};
 
-/// How long an HTTP/1 connection has to rest before it is put aside.
+/// How long an HTTP/1 connection has to rest before it is put aside, and one over HTTP/2 that is to end.
 const REST: Duration = Duration::from_millis(500);
+/// How long a client over HTTP/2 has to hear that the connection ends; then no more is served.
+const HEARING: Duration = Duration::from_secs(5);
 
 /// The sweeper has ended the connection.
 const CLOSED: u16 = 1;
@@ -40,6 +42,10 @@ const RESERVED: u16 = 1 << 10;
 const HURRY: Duration = Duration::from_secs(1);
 /// And for all of it: over HTTP/2 a client need not leave with its answer.
 const HASTE: Duration = Duration::from_secs(3);
+/// What comes over HTTP/2 now comes too late to be served.
+const PARTING: u16 = 1 << 11;
+/// And some came.
+const STUBBORN: u16 = 1 << 12;
 
 /// One connection as its sweeper sees it: the phases that its reads, writes and requests report, and
 /// the means to end it.
@@ -54,6 +60,8 @@ pub struct Watch {
     streams: OnceLock<Box<Streams>>,
     /// Made when a body is waited for over HTTP/2.
     bodies: OnceLock<Box<Bodies>>,
+    /// The tick after the one at which a client over HTTP/2 was told to go away; zero until then.
+    told: AtomicU64,
     connection: AtomicWaker,
     body: AtomicWaker,
 }
@@ -68,6 +76,7 @@ impl Watch {
             marks: AtomicU16::new(0),
             streams: OnceLock::new(),
             bodies: OnceLock::new(),
+            told: AtomicU64::new(0),
             connection: AtomicWaker::new(),
             body: AtomicWaker::new(),
         }
@@ -256,6 +265,40 @@ impl Watch {
         self.has(DRAINING | LAST)
     }
 
+    /// The client was told over HTTP/2 to go away.
+    pub(super) fn goes_away(&self) {
+        self.told.store(self.now().saturating_add(1), Relaxed);
+    }
+
+    pub(super) fn has_gone_away(&self) -> bool {
+        self.told.load(Relaxed) != 0
+    }
+
+    /// Whether that was so long ago that nothing more is served.
+    pub(super) fn is_parting(&self) -> bool {
+        self.has(PARTING)
+    }
+
+    /// A request came that is not served any more.
+    pub(super) fn asked_too_late(&self) {
+        self.mark(PARTING | STUBBORN);
+    }
+
+    /// Whether a connection over HTTP/2 whose client was told is over: when nothing is under way, and for
+    /// who goes on asking after the time of one more request.
+    fn has_parted(&self, now: u64, times: &TimeConfig) -> bool {
+        let told = self.told.load(Relaxed);
+        if told == 0 {
+            return false;
+        }
+        let since = Duration::from_millis(now.saturating_add(1).saturating_sub(told));
+        if since >= HEARING {
+            self.mark(PARTING);
+        }
+        self.has(PARTING) && self.progress.has_rested(REST, now)
+            || self.has(STUBBORN) && since >= HEARING.saturating_add(times.request)
+    }
+
     /// Whether the connection was told to rest, and still does.
     pub(super) fn may_be_put_aside(&self) -> bool {
         self.has(RESTING) && !self.has(UNFLUSHED) && self.progress.has_rested(REST, self.now())
@@ -301,6 +344,11 @@ impl Watch {
         {
             self.shared.closed.age.increment(1);
             self.connection.wake();
+        }
+        if self.has_parted(now, times) {
+            self.mark(CLOSED);
+            self.connection.wake();
+            return None;
         }
         let slow = self.bodies.get().map_or(0, |bodies| bodies.give_up_slow(now, times));
         (0..slow).for_each(|_| self.shared.closed.count(Overdue::BodyTooSlow));
