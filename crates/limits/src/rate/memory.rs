@@ -60,6 +60,7 @@ impl MemoryRateStore {
         size_of_val(&*self.buckets)
     }
 
+    #[inline]
     fn place(&self, charge: &Charge<'_>) -> Place {
         let mut hasher = self.hasher.build_hasher();
         // The hasher takes each with its length, so no two pairs run together.
