@@ -10,6 +10,7 @@ mod drive;
 mod framing;
 mod io;
 mod parting;
+mod places;
 mod preface;
 mod proxy;
 mod refusal;

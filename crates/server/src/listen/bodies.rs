@@ -1,16 +1,9 @@
-use std::{
-    array,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
-    task::Waker,
-};
+use std::{array, sync::Arc, task::Waker};
 
 use atomic_waker::AtomicWaker;
 use gabion_limits::{BodyProgress, TimeConfig};
 
-use super::{Watch, streams::STREAMS};
+use super::{Watch, places::Places, streams::STREAMS};
 
 /// The request bodies that an HTTP/2 connection is waited for.
 ///
@@ -18,7 +11,7 @@ use super::{Watch, streams::STREAMS};
 /// costs nobody but itself.
 #[derive(Debug)]
 pub(super) struct Bodies {
-    used: AtomicU64,
+    used: Places,
     places: [Place; STREAMS as usize],
 }
 
@@ -30,19 +23,14 @@ struct Place {
 
 impl Default for Bodies {
     fn default() -> Self {
-        Self { used: AtomicU64::new(0), places: array::from_fn(|_| Place::default()) }
+        Self { used: Places::default(), places: array::from_fn(|_| Place::default()) }
     }
 }
 
 impl Bodies {
-    /// A place for a body; `None` when more are waited for than a client may have streams, as after
-    /// resets that are not worked off yet.
+    /// A place for a body, if there is one.
     fn begin(&self) -> Option<u32> {
-        let used = self.used.fetch_update(Relaxed, Relaxed, |used| {
-            let free = used.trailing_ones();
-            (free < STREAMS).then(|| used | 1 << free)
-        });
-        used.ok().map(u64::trailing_ones)
+        self.used.take()
     }
 
     fn place(&self, at: u32) -> &Place {
@@ -51,7 +39,7 @@ impl Bodies {
 
     fn end(&self, at: u32) {
         self.place(at).progress.done();
-        self.used.fetch_and(!(1 << at), Relaxed);
+        self.used.give_back(at);
     }
 
     /// Gives up those that are too slow, and wakes who reads them; the answer is how many.

@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use super::places::Places;
+
 /// Streams of a connection that are open at once.
 pub(super) const STREAMS: u32 = 64;
 
@@ -10,7 +12,7 @@ pub(super) const STREAMS: u32 = 64;
 /// is under way, or over when all that there is was given away.
 #[derive(Debug)]
 pub(super) struct Streams {
-    used: AtomicU64,
+    used: Places,
     /// The tick of the last change in the upper half; in the lower one whether the body is there, and
     /// how many of its pieces are not taken. Zero when the place is free.
     places: [AtomicU64; STREAMS as usize],
@@ -22,19 +24,14 @@ const LOWER: u64 = BODY | PIECES;
 
 impl Default for Streams {
     fn default() -> Self {
-        Self { used: AtomicU64::new(0), places: [const { AtomicU64::new(0) }; STREAMS as usize] }
+        Self { used: Places::default(), places: [const { AtomicU64::new(0) }; STREAMS as usize] }
     }
 }
 
 impl Streams {
-    /// A place for a stream; `None` when more are open than a client may open, as after resets that
-    /// are not worked off yet.
+    /// A place for a stream, if there is one.
     pub(super) fn begin(&self) -> Option<u32> {
-        let used = self.used.fetch_update(Relaxed, Relaxed, |used| {
-            let free = used.trailing_ones();
-            (free < STREAMS).then(|| used | 1 << free)
-        });
-        let free = used.ok()?.trailing_ones();
+        let free = self.used.take()?;
         self.places[free as usize].store(BODY, Relaxed);
         Some(free)
     }
@@ -64,7 +61,7 @@ impl Streams {
         let place = &self.places[stream as usize];
         let changed = place.fetch_update(Relaxed, Relaxed, |place| Some(next(place)));
         if changed.is_ok_and(|before| next(before) == 0) {
-            self.used.fetch_and(!(1 << stream), Relaxed);
+            self.used.give_back(stream);
         }
     }
 
