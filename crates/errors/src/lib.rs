@@ -32,7 +32,7 @@
 //! A problem of your own:
 //!
 //! ```
-//! use gabion_errors::{Problem, ProblemType};
+//! use gabion_errors::{Problem, ProblemType, Retry};
 //! use std::time::Duration;
 //!
 //! static OUT_OF_STOCK: ProblemType = ProblemType {
@@ -41,6 +41,7 @@
 //!     title: "Out of stock",
 //!     meaning: "The item is sold out.",
 //!     remedy: "Wait for the next delivery.",
+//!     retry: Retry::After,
 //! };
 //! let problem = Problem::new(&OUT_OF_STOCK).retry_after(Duration::from_millis(1500));
 //! assert_eq!(
@@ -67,5 +68,5 @@ pub use self::{
     guarded::{Panicked, guarded, panic_message},
     problem::Problem,
     rejection::{BoxError, Rejection, ToProblem, error_chain},
-    types::ProblemType,
+    types::{ProblemType, Retry},
 };

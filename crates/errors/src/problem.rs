@@ -1,9 +1,9 @@
 use std::{borrow::Cow, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use crate::{FieldError, ProblemType, types};
+use crate::{FieldError, ProblemType, Retry, types};
 
 /// The public half of a failure, an RFC 9457 problem document.
 ///
@@ -108,6 +108,22 @@ impl Problem {
         self.retry_after.map(|wait| (wait.as_nanos().div_ceil(1_000_000_000) as u64).max(1))
     }
 
+    /// Whether the same request can succeed when it is sent again: as the type says, and where the type
+    /// says never, [`Retry::After`] if this problem tells a time to wait.
+    #[must_use]
+    pub fn retry(&self) -> Retry {
+        match self.kind.retry {
+            Retry::Never if self.retry_after.is_some() => Retry::After,
+            retry => retry,
+        }
+    }
+
+    /// Whether a program may send the same request again by itself, when it was one of `method`.
+    #[must_use]
+    pub fn is_retryable(&self, method: &Method) -> bool {
+        self.retry().allows(method)
+    }
+
     /// The headers that belong to the problem: its own, and `Retry-After`.
     pub fn headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let retry_after =
@@ -115,11 +131,24 @@ impl Problem {
         self.headers.iter().cloned().chain(retry_after)
     }
 
+    /// Where the pages of the types are: the code behind it is the type's URI.
+    pub const TYPES: &'static str = "/api/problems/";
+
     /// The document, for the answer to the request `request_id`.
     #[must_use]
     pub fn to_json(&self, request_id: &str) -> Bytes {
+        self.to_json_under(Self::TYPES, request_id)
+    }
+
+    /// The document of a service that has the pages of its types at `base`, as
+    /// `https://example.org/problems/`, instead of [`TYPES`](Self::TYPES).
+    #[must_use]
+    pub fn to_json_under(&self, base: &str, request_id: &str) -> Bytes {
         let mut out = BytesMut::with_capacity(256);
-        out.put_slice(b"{\"type\":\"/api/problems/");
+        out.put_slice(b"{\"type\":");
+        put_json_string(&mut out, base);
+        // The code goes into the same string.
+        out.truncate(out.len() - 1);
         out.put_slice(self.kind.code.as_bytes());
         out.put_slice(b"\"");
         put_text(&mut out, "title", self.kind.title);
@@ -208,6 +237,22 @@ mod tests {
             let told = HeaderValue::from(secs);
             assert!(problem.headers().any(|(name, value)| name == "retry-after" && value == told));
         }
+    }
+
+    #[test]
+    fn a_time_to_wait_makes_a_problem_retryable() {
+        let problem = Problem::new(&types::CONFLICT);
+        assert!(!problem.is_retryable(&Method::POST));
+        assert!(problem.retry_after(Duration::from_secs(1)).is_retryable(&Method::POST));
+        let unknown = Problem::new(&types::DEPENDENCY_UNAVAILABLE);
+        assert!(!unknown.retry_after(Duration::from_secs(1)).is_retryable(&Method::POST));
+    }
+
+    #[test]
+    fn the_types_may_be_described_elsewhere() {
+        let document = Problem::new(&types::CONFLICT).to_json_under("https://a.example/p/", "x");
+        let document: serde_json::Value = serde_json::from_slice(&document).unwrap();
+        assert_eq!(document["type"], "https://a.example/p/conflict");
     }
 
     #[test]
