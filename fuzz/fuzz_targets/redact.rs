@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use gabion_monitor::redact;
+use gabion_errors::redact;
 use libfuzzer_sys::fuzz_target;
 
 const SECRET: &str = "hunter2hunter2";

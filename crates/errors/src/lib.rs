@@ -53,6 +53,7 @@
 //!
 //! Features: `axum` lets a `Rejection` be returned from axum handlers; `grpc` says a problem as gRPC does.
 
+mod above;
 #[cfg(feature = "axum")]
 mod axum;
 mod field;
@@ -60,13 +61,18 @@ mod field;
 mod grpc;
 mod guarded;
 mod problem;
+mod redact;
 mod rejection;
+mod report;
+mod sample;
 pub mod types;
 
 pub use self::{
     field::FieldError,
-    guarded::{Panicked, guarded, panic_message},
+    guarded::{Panicked, attended, guarded, panic_message},
     problem::Problem,
+    redact::redact,
     rejection::{BoxError, Rejection, ToProblem, error_chain},
+    report::{Origin, Reporter},
     types::{ProblemType, Retry},
 };

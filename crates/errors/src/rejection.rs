@@ -1,4 +1,9 @@
-use std::{error::Error, fmt};
+use std::{
+    error::Error,
+    fmt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use http::{HeaderName, HeaderValue};
 
@@ -24,13 +29,22 @@ struct Parts {
     problem: Problem,
     cause: Option<BoxError>,
     operation: Option<&'static str>,
+    elapsed: Option<Duration>,
+    /// Whether the log knows of it.
+    reported: AtomicBool,
 }
 
 impl Rejection {
     /// A rejection without a cause worth logging: the problem says it all.
     #[must_use]
     pub fn new(problem: Problem) -> Self {
-        Self(Box::new(Parts { problem, cause: None, operation: None }))
+        Self(Box::new(Parts {
+            problem,
+            cause: None,
+            operation: None,
+            elapsed: None,
+            reported: AtomicBool::new(false),
+        }))
     }
 
     /// A failure of the server: the client is told nothing but its request id.
@@ -49,6 +63,13 @@ impl Rejection {
     #[must_use]
     pub fn during(mut self, operation: &'static str) -> Self {
         self.0.operation.get_or_insert(operation);
+        self
+    }
+
+    /// Notes how long the operation took until it failed, unless that of a deeper one is known.
+    #[must_use]
+    pub fn took(mut self, elapsed: Duration) -> Self {
+        self.0.elapsed.get_or_insert(elapsed);
         self
     }
 
@@ -77,6 +98,23 @@ impl Rejection {
     #[must_use]
     pub fn operation(&self) -> Option<&'static str> {
         self.0.operation
+    }
+
+    /// How long that operation took until it failed, where it was measured.
+    #[must_use]
+    pub fn elapsed(&self) -> Option<Duration> {
+        self.0.elapsed
+    }
+
+    /// Whether a [`Reporter`](crate::Reporter) has had it, so that nothing is told twice.
+    #[must_use]
+    pub fn is_reported(&self) -> bool {
+        self.0.reported.load(Ordering::Relaxed)
+    }
+
+    /// Whether it was marked before.
+    pub(crate) fn mark_reported(&self) -> bool {
+        self.0.reported.swap(true, Ordering::Relaxed)
     }
 
     /// The cause and its sources on one line, outermost first.
@@ -109,8 +147,16 @@ impl fmt::Debug for Rejection {
             .field("code", &self.0.problem.code())
             .field("detail", &self.0.problem.detail_text())
             .field("operation", &self.0.operation)
+            .field("elapsed", &self.0.elapsed)
             .field("cause", &self.0.cause)
-            .finish()
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for Rejection {
+    /// What a client may read: `conflict: the item is being changed, try again`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.problem.code(), self.0.problem.detail_text())
     }
 }
 

@@ -14,10 +14,11 @@ use std::{
 };
 
 use gabion_clock::UnixTime;
+use gabion_errors::redact;
 use metrics::{Counter, counter};
 use serde::Serialize;
 
-use crate::{RequestId, metrics::AUDIT_DROPPED, redact};
+use crate::{RequestId, metrics::AUDIT_DROPPED};
 
 /// Longest text of an event in bytes; what is longer is cut.
 pub const MAX_TEXT: usize = 256;

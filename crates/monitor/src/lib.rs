@@ -73,7 +73,6 @@ pub mod latency;
 pub mod metrics;
 #[cfg(test)]
 mod recorded;
-mod redact;
 mod request_id;
 pub mod resources;
 mod rfc3339;
@@ -87,7 +86,6 @@ pub use self::{
     health::{Check, CheckResult, Health, Probe, PublishedProbe, Report, Status},
     http_metrics::{DURATION_BUCKETS, HttpMetrics, RouteMetrics},
     latency::{LatencySnapshot, LatencyWindow},
-    redact::redact,
     request_id::RequestId,
     resources::{ProcessMetrics, Resources, Sample},
     slo::burn_rate,

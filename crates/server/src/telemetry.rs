@@ -95,6 +95,7 @@ fn start_metrics() -> PrometheusHandle {
     gabion_auth::metrics::describe();
     gabion_cache::metrics::describe();
     gabion_lifecycle::metrics::describe();
+    gabion_tower::metrics::describe();
     crate::metrics::describe();
     handle
 }

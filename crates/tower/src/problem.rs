@@ -1,7 +1,10 @@
 use bytes::Bytes;
-use gabion_errors::{Problem, Rejection, types};
+use gabion_clock::Instant;
+use gabion_errors::{Origin, Problem, ProblemType, Rejection, Reporter, types};
 use http::{HeaderValue, Response, header::CONTENT_TYPE};
-use tracing::{debug, error, warn};
+use metrics::Counter;
+
+use crate::metrics::PROBLEMS;
 
 /// The response that tells `problem`, for the request `request_id`.
 #[must_use]
@@ -28,19 +31,34 @@ pub fn grpc_response(problem: &Problem) -> Response<Bytes> {
     response
 }
 
-/// Tells the log why a request failed: once, with the whole chain, under the request's id.
-///
-/// Refusals that a client or an overload brings about in any number are told at the level `debug`
-/// only; the metrics count them.
-pub(crate) fn log(rejection: &Rejection, request_id: &str, route: &str) {
-    let (code, operation) = (rejection.problem().code(), rejection.operation().unwrap_or(""));
-    let kind = rejection.problem().kind();
-    let cause = || rejection.cause_chain().unwrap_or_default();
-    if *kind == types::INTERNAL {
-        error!(target: "gabion::error", request_id, route, code, operation, cause = cause(), "request failed");
-    } else if *kind == types::DEPENDENCY_UNAVAILABLE || *kind == types::DEADLINE_EXCEEDED {
-        warn!(target: "gabion::error", request_id, route, code, operation, cause = cause(), "request failed");
-    } else {
-        debug!(target: "gabion::error", request_id, route, code, cause = cause(), "request refused");
+/// Tells log and metrics of each rejection, once.
+pub(crate) struct Desk {
+    reporter: Reporter,
+    /// Of the types that every service shares; looking a counter up costs more than a refusal may.
+    counters: Vec<(&'static ProblemType, Counter)>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        let counters = types::ALL.iter().map(|kind| (*kind, counter(kind)));
+        Self { reporter: Reporter::new(), counters: counters.collect() }
     }
+
+    /// `rejection` is about to be answered to the request of `origin`.
+    pub(crate) fn tell(&self, rejection: &Rejection, origin: Origin<'_>, now: Instant) {
+        self.count(rejection.problem().kind());
+        self.reporter.report(rejection, Some(origin), now);
+    }
+
+    /// A problem of this type is about to be answered.
+    pub(crate) fn count(&self, kind: &'static ProblemType) {
+        match self.counters.iter().find(|(own, _)| std::ptr::eq(*own, kind)) {
+            Some((_, counter)) => counter.increment(1),
+            None => counter(kind).increment(1),
+        }
+    }
+}
+
+fn counter(kind: &ProblemType) -> Counter {
+    metrics::counter!(PROBLEMS, "code" => kind.code)
 }

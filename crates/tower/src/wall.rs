@@ -20,7 +20,7 @@ use std::{
 
 use bytes::Bytes;
 use gabion_clock::{Clock, SystemClock};
-use gabion_errors::{BoxError, Problem, Rejection, guarded};
+use gabion_errors::{BoxError, Origin, Problem, Rejection, attended};
 use gabion_limits::{ClientAddr, DeadlineTrust};
 use gabion_monitor::{LatencyWindow, RequestId, TraceContext};
 use http::{
@@ -34,7 +34,7 @@ pub use self::{
 use self::{deadline::Due, grpc::is_grpc, track::Track};
 use crate::{
     CacheRule, Exchange, Guard, LateCost, Peer, Routes, Standings,
-    problem::{grpc_response, log, problem_response},
+    problem::{Desk, grpc_response, problem_response},
 };
 
 /// What stands behind the guards.
@@ -62,6 +62,7 @@ pub struct Wall<R, G, H, C = SystemClock> {
     handler: H,
     timing: Timing<C>,
     deadlines: DeadlineTrust,
+    desk: Desk,
     grpc: bool,
     over_tls: bool,
 }
@@ -114,8 +115,8 @@ const API_POLICY: HeaderValue =
 impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
     /// Puts `guards` in front of `handler`.
     pub fn new(routes: R, guards: G, handler: H, timing: Timing<C>) -> Self {
-        let deadlines = DeadlineTrust::Nobody;
-        Self { routes, guards, handler, timing, deadlines, grpc: false, over_tls: false }
+        let (deadlines, desk) = (DeadlineTrust::Nobody, Desk::new());
+        Self { routes, guards, handler, timing, deadlines, desk, grpc: false, over_tls: false }
     }
 
     /// The same that gives up sooner where one of these callers says so.
@@ -175,7 +176,7 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
                 due.check(&this.timing.clock)?;
                 this.handler.handle(&mut exchange, body).await
             });
-            due.within(pin!(guarded(name, work))).await
+            due.within(pin!(attended(name, work))).await
         };
         if exchange.late_cost != LateCost::default() {
             this.guards.settle(&mut exchange).await;
@@ -190,8 +191,11 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
                     // It says nothing about how fast this server is.
                     exchange.permit = None;
                 }
+                let now = this.timing.clock.now();
+                let rejection = rejection.took(now.saturating_since(exchange.now));
                 let request_id = exchange.request_id.as_str();
-                log(&rejection, request_id, exchange.contract().path);
+                let origin = Origin { request_id, route: exchange.contract().path };
+                this.desk.tell(&rejection, origin, now);
                 let problem = rejection.problem();
                 let response = if grpc {
                     grpc_response(problem)

@@ -5,7 +5,8 @@ use gabion_limits::{
     admission::{Outcome, Permit},
     bulkhead::BulkheadPermit,
 };
-use gabion_monitor::{LatencyWindow, redact};
+use gabion_errors::redact;
+use gabion_monitor::LatencyWindow;
 use http::StatusCode;
 use tracing::{Level, debug, enabled, info};
 

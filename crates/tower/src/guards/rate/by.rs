@@ -1,5 +1,5 @@
 use gabion_limits::RateKeyBytes;
-use gabion_monitor::redact;
+use gabion_errors::redact;
 
 use crate::Exchange;
 

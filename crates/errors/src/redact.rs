@@ -14,7 +14,7 @@ const MASK: &str = "***";
 /// text without any of this is returned as it is.
 ///
 /// ```
-/// use gabion_monitor::redact;
+/// use gabion_errors::redact;
 ///
 /// assert_eq!(redact("connecting to postgres://app:hunter2@db/x"), "connecting to postgres://***@db/x");
 /// assert_eq!(redact("user eve\nINFO all is well"), r"user eve\nINFO all is well");
