@@ -1,5 +1,4 @@
 use std::{
-    any::Any,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -10,14 +9,9 @@ use std::{
 use gabion_clock::{Clock, SystemClock};
 
 use crate::{
-    Rejection, Reporter,
+    Panicked, Rejection, Reporter,
     above::{Above, is_above},
 };
-
-/// A panic, as a cause.
-#[derive(Debug, thiserror::Error)]
-#[error("panicked: {0}")]
-pub struct Panicked(pub String);
 
 /// Runs `future` as the operation `name`: a panic becomes an internal [`Rejection`], and whatever
 /// fails knows its operation and how long that took.
@@ -90,19 +84,11 @@ pub async fn attended<T>(
             catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
         };
         polled.unwrap_or_else(|payload| {
-            Poll::Ready(Err(Rejection::internal(Panicked(panic_message(payload.as_ref())))))
+            Poll::Ready(Err(Rejection::internal(Panicked::new(payload.as_ref()))))
         })
     })
     .await
     .map_err(|rejection| rejection.during(name))
-}
-
-/// The message of a panic's payload.
-#[must_use]
-pub fn panic_message(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a payload that is not text".to_owned())
 }
 
 #[cfg(test)]

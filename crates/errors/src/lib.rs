@@ -60,6 +60,7 @@ mod field;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod guarded;
+mod panics;
 mod problem;
 mod redact;
 mod rejection;
@@ -69,7 +70,8 @@ pub mod types;
 
 pub use self::{
     field::FieldError,
-    guarded::{Panicked, attended, guarded, panic_message},
+    guarded::{attended, guarded},
+    panics::{Panicked, log_panics},
     problem::Problem,
     redact::redact,
     rejection::{BoxError, Rejection, ToProblem, error_chain},

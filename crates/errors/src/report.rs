@@ -96,7 +96,7 @@ impl fmt::Debug for Reporter {
     }
 }
 
-const TARGET: &str = "gabion::error";
+pub(crate) const TARGET: &str = "gabion::error";
 
 /// What does not apply is left out.
 macro_rules! tell {

@@ -1,0 +1,64 @@
+//! The hook is the process's, so it has a process of its own.
+
+use std::{
+    io,
+    pin::pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll, Waker},
+    thread,
+};
+
+use gabion_errors::{Rejection, guarded, log_panics};
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+    }
+}
+
+#[test]
+fn a_panic_is_a_line_of_the_log_and_only_one() {
+    let lines = Lines::default();
+    let own = lines.clone();
+    tracing_subscriber::fmt().json().with_writer(move || own.clone()).init();
+    log_panics();
+
+    let panics = async { panic!("cannot reach postgres://app:hunter2@db") };
+    let mut guarded = pin!(guarded::<()>("save", panics));
+    let Poll::Ready(Err(rejection)) =
+        guarded.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+    else {
+        panic!("it ends with a rejection")
+    };
+    assert_is_place(&rejection);
+    let told = lines.take();
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains(r#""operation":"save""#) && told.contains("panics.rs:"), "{told}");
+    assert!(!told.contains("hunter2"), "{told}");
+
+    let alone = thread::Builder::new().name("alone".to_owned());
+    assert!(alone.spawn(|| panic!("bearer hunter3")).unwrap().join().is_err());
+    let told = lines.take();
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.contains(r#""thread":"alone""#) && told.contains("panics.rs:"), "{told}");
+    assert!(!told.contains("hunter3"), "{told}");
+}
+
+fn assert_is_place(rejection: &Rejection) {
+    let chain = rejection.cause_chain().unwrap();
+    assert!(chain.starts_with("panicked at ") && chain.contains("panics.rs:"), "{chain}");
+}
