@@ -15,6 +15,8 @@ const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 /// A `google.rpc.Status`, with more than fits into a message.
 const DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+/// The stable code, of which several share one of gRPC.
+const CODE: HeaderName = HeaderName::from_static("gabion-code");
 
 /// What a message cannot have as it is; beyond these, all that is not ASCII.
 const NOT_PLAIN: &AsciiSet = &CONTROLS.add(b'%');
@@ -40,6 +42,9 @@ impl Problem {
     /// | any other 4xx | 3 `INVALID_ARGUMENT` |
     /// | 503 | 14 `UNAVAILABLE`, with the time to wait |
     /// | any other 5xx | 13 `INTERNAL` |
+    ///
+    /// What may be sent again is told by the fields and by the [type](crate::Retry), not by this code:
+    /// 14 stands for a full queue, which has done nothing, and for a lost database alike.
     #[must_use]
     pub fn grpc_code(&self) -> i32 {
         match self.status() {
@@ -60,28 +65,39 @@ impl Problem {
     }
 
     /// The fields that tell it to a gRPC client, of a response with the status 200 and no body:
-    /// `grpc-status`, `grpc-message`, and where waiting helps `grpc-retry-pushback-ms` and a
-    /// `google.rpc.RetryInfo` in `grpc-status-details-bin`.
+    /// `grpc-status`, `grpc-message`, where waiting helps a `google.rpc.RetryInfo` in
+    /// `grpc-status-details-bin`, and the [metadata](Self::grpc_metadata).
     pub fn grpc_headers(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let message = utf8_percent_encode(self.detail_text(), NOT_PLAIN).to_string();
+        let details = self.grpc_details().map(|details| BASE64_STANDARD_NO_PAD.encode(details));
         // Percent-encoded text is visible ASCII and spaces, and so is base64.
         let text = |text: String| HeaderValue::try_from(text).ok();
-        // As in `Retry-After`, so that both say the same.
-        let wait = self.retry_after_secs().map(Duration::from_secs);
         [
             (GRPC_STATUS, Some(HeaderValue::from(self.grpc_code()))),
             (GRPC_MESSAGE, text(message)),
-            (PUSHBACK, wait.and_then(|wait| text(wait.as_millis().to_string()))),
-            (DETAILS, wait.and_then(|wait| text(self.details(wait)))),
+            (DETAILS, details.and_then(text)),
         ]
         .into_iter()
         .filter_map(|(name, value)| Some((name, value?)))
+        .chain(self.grpc_metadata())
     }
 
-    /// A `google.rpc.Status` with a `RetryInfo`.
-    fn details(&self, wait: Duration) -> String {
+    /// What a gRPC client is told beside status, message and details: the stable code in `gabion-code`,
+    /// and where waiting helps `grpc-retry-pushback-ms`.
+    pub fn grpc_metadata(&self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let pushback = self.wait().and_then(|wait| wait.as_millis().to_string().try_into().ok());
+        // A code is lower case with hyphens; one that is not, and is no value, is left out.
+        let code = HeaderValue::from_str(self.code()).ok();
+        [(CODE, code), (PUSHBACK, pushback)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+    }
+
+    /// A `google.rpc.Status` with a `RetryInfo`, where waiting helps.
+    #[must_use]
+    pub fn grpc_details(&self) -> Option<Vec<u8>> {
         let mut duration = Vec::new();
-        put_varint(&mut duration, 1, wait.as_secs());
+        put_varint(&mut duration, 1, self.wait()?.as_secs());
         let mut retry_info = Vec::new();
         put_bytes(&mut retry_info, 1, &duration);
         let mut any = Vec::new();
@@ -91,7 +107,12 @@ impl Problem {
         put_varint(&mut status, 1, u64::from(self.grpc_code().unsigned_abs()));
         put_bytes(&mut status, 2, self.detail_text().as_bytes());
         put_bytes(&mut status, 3, &any);
-        BASE64_STANDARD_NO_PAD.encode(status)
+        Some(status)
+    }
+
+    /// As in `Retry-After`, so that both say the same.
+    fn wait(&self) -> Option<Duration> {
+        self.retry_after_secs().map(Duration::from_secs)
     }
 }
 
@@ -155,6 +176,26 @@ mod tests {
             ("deadline-exceeded", 4),
         ];
         assert_eq!(codes.collect::<Vec<_>>(), wanted);
+    }
+
+    #[test]
+    fn every_plain_problem_has_the_code_of_its_class_or_a_nearer_one() {
+        for kind in types::plain::ALL {
+            let wanted = if kind.status == StatusCode::SERVICE_UNAVAILABLE {
+                14
+            } else if kind.status.is_client_error() {
+                3
+            } else {
+                13
+            };
+            assert_eq!(Problem::new(kind).grpc_code(), wanted, "{}", kind.code);
+        }
+    }
+
+    #[test]
+    fn the_stable_code_is_told_too() {
+        let problem = Problem::new(&types::TOO_MANY_ATTEMPTS);
+        assert_eq!(field(&problem, "gabion-code").unwrap(), "too-many-attempts");
     }
 
     #[test]

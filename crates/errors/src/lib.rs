@@ -51,9 +51,13 @@
 //! );
 //! ```
 //!
-//! Features: `axum` lets a `Rejection` be returned from axum handlers; `grpc` says a problem as gRPC does.
+//! Features: `axum` lets a `Rejection` be returned from axum handlers, `actix` from those of actix-web, with a
+//! middleware that reports it; `tonic` makes it a `Status`; `grpc` says a problem as gRPC does, to anything.
 
 mod above;
+#[cfg(feature = "actix")]
+pub mod actix;
+mod as_is;
 #[cfg(feature = "axum")]
 mod axum;
 mod field;
@@ -66,9 +70,12 @@ mod redact;
 mod rejection;
 mod report;
 mod sample;
+#[cfg(feature = "tonic")]
+pub mod tonic;
 pub mod types;
 
 pub use self::{
+    as_is::AsIs,
     field::FieldError,
     guarded::{attended, guarded},
     panics::{Panicked, log_panics},
