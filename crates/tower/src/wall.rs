@@ -1,10 +1,12 @@
 //! The one fused service.
 
+mod access;
 mod body;
 mod deadline;
 mod grpc;
 mod layer;
 mod limits;
+mod refusals;
 mod track;
 
 use std::{
@@ -31,7 +33,7 @@ pub use self::{
     body::WallBody,
     layer::{WallLayer, WallService},
 };
-use self::{deadline::Due, grpc::is_grpc, track::Track};
+use self::{deadline::Due, grpc::is_grpc, refusals::Refusals, track::Track};
 use crate::{
     CacheRule, Exchange, Guard, LateCost, Peer, Routes, Standings,
     problem::{Desk, grpc_response, problem_response},
@@ -63,6 +65,7 @@ pub struct Wall<R, G, H, C = SystemClock> {
     timing: Timing<C>,
     deadlines: DeadlineTrust,
     desk: Desk,
+    refusals: Refusals,
     grpc: bool,
     over_tls: bool,
 }
@@ -116,7 +119,8 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
     /// Puts `guards` in front of `handler`.
     pub fn new(routes: R, guards: G, handler: H, timing: Timing<C>) -> Self {
         let (deadlines, desk) = (DeadlineTrust::Nobody, Desk::new());
-        Self { routes, guards, handler, timing, deadlines, desk, grpc: false, over_tls: false }
+        let (refusals, grpc, over_tls) = (Refusals::default(), false, false);
+        Self { routes, guards, handler, timing, deadlines, desk, refusals, grpc, over_tls }
     }
 
     /// The same that gives up sooner where one of these callers says so.
@@ -196,6 +200,7 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
                 let request_id = exchange.request_id.as_str();
                 let origin = Origin { request_id, route: exchange.contract().path };
                 this.desk.tell(&rejection, origin, now);
+                track.refused(&rejection, now, &this.refusals);
                 let problem = rejection.problem();
                 let response = if grpc {
                     grpc_response(problem)
@@ -217,7 +222,7 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
             head.headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
         // That of the problem, also where gRPC says it with another.
-        track.answered(status, body.is_whole(), &mut exchange);
+        track.answered(status, body.known_length(), &mut exchange);
         Response::from_parts(head, body.tracked(Box::new(track)))
     }
 

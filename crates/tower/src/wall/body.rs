@@ -29,29 +29,26 @@ pin_project! {
 }
 
 impl<B> WallBody<B> {
-    pub(super) fn whole(bytes: Bytes) -> Self {
+    pub(crate) fn whole(bytes: Bytes) -> Self {
         let bytes = Some(bytes).filter(|bytes| !bytes.is_empty());
         Self { content: Content::Whole { bytes }, track: None }
     }
 
-    pub(super) fn handler(body: B) -> Self {
+    pub(crate) fn handler(body: B) -> Self {
         Self { content: Content::Handler { body }, track: None }
     }
 
-    /// Whether all of it is there, and only has to be sent.
-    pub(super) fn is_whole(&self) -> bool
+    /// Its length where all of it is there, and only has to be sent.
+    pub(super) fn known_length(&self) -> Option<u64>
     where
-        B: Body,
+        B: Body<Data = Bytes, Error: Into<BoxError>>,
     {
-        match &self.content {
-            Content::Whole { .. } => true,
-            Content::Handler { body } => body.size_hint().exact().is_some(),
-        }
+        self.size_hint().exact()
     }
 
     /// None of it, as the answer to HEAD, whose fields still tell its length (RFC 9110 §9.3.2). Only over
     /// HTTP/1 do servers leave it out by themselves.
-    pub(super) fn left_out(self, headers: &mut HeaderMap) -> Self
+    pub(crate) fn left_out(self, headers: &mut HeaderMap) -> Self
     where
         B: Body<Data = Bytes, Error: Into<BoxError>>,
     {
