@@ -39,6 +39,7 @@ mod guards;
 mod handler;
 mod keys;
 pub mod listen;
+mod log_line;
 mod log_queue;
 pub mod metrics;
 pub mod observatory;

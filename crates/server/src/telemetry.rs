@@ -2,12 +2,14 @@
 
 use std::{io::IsTerminal, time::Duration};
 
+use gabion_errors::log_panics;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{
     EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
 };
 
 use crate::{
+    log_line::Style,
     log_queue::{LogQueue, LogWriter},
     metrics::LOG_LINES_LOST,
     settings::LogConfig,
@@ -24,8 +26,9 @@ impl Telemetry {
     /// Starts the log as `config` says, and the metrics; when the writer is dropped, the log is
     /// written to its end.
     pub(crate) fn start(config: &LogConfig) -> (Self, LogWriter) {
-        let (log, writer) = LogQueue::new(std::io::stderr());
-        let filter = start_log(config, log.clone());
+        let style = style(&config.format);
+        let (log, writer) = LogQueue::new(style, std::io::stderr());
+        let filter = start_log(&config.level, style, log.clone());
         (Self { metrics: start_metrics(), filter, log }, writer)
     }
 
@@ -55,29 +58,40 @@ impl Telemetry {
     }
 }
 
-fn start_log(config: &LogConfig, writer: LogQueue) -> reload::Handle<EnvFilter, Registry> {
-    let (filter, handle) = reload::Layer::new(filter(&config.level));
-    let pretty = match config.format.as_str() {
-        "pretty" => true,
-        "auto" => std::io::stderr().is_terminal(),
-        _ => false,
-    };
+fn style(format: &str) -> Style {
+    let terminal = std::io::stderr().is_terminal();
+    match format {
+        "pretty" | "auto" if terminal => Style::Colours,
+        "pretty" => Style::Plain,
+        _ => Style::Json,
+    }
+}
+
+fn start_log(level: &str, style: Style, writer: LogQueue) -> reload::Handle<EnvFilter, Registry> {
+    let (filter, handle) = reload::Layer::new(filter(level));
     let registry = tracing_subscriber::registry().with(filter);
+    let layer = fmt::layer().with_writer(writer);
     // A second subscriber in one process is a test's; the first one stays.
-    let _ = if pretty {
-        registry.with(fmt::layer().with_writer(writer)).try_init()
-    } else {
-        registry.with(fmt::layer().json().flatten_event(true).with_writer(writer)).try_init()
+    let begun = match style {
+        Style::Json => registry.with(layer.json().flatten_event(true)).try_init(),
+        Style::Plain => registry.with(layer.with_ansi(false)).try_init(),
+        // They are left out where the environment says so.
+        Style::Colours => registry.with(layer).try_init(),
     };
+    if begun.is_ok() {
+        log_panics();
+    }
     handle
 }
 
-/// h2 warns of what clients do, with a line for each frame; what it comes to is counted.
+/// What `level` lets through, and less of h2 at every level: of requests that are none it tells paths
+/// and fields below `info`, and those may hold a token; at `warn` it has a line for each frame that a
+/// client gets wrong, which is counted instead.
+///
+/// The others that write to this log may tell all they know: statements of SQL come without their values.
 fn filter(level: &str) -> EnvFilter {
-    match level {
-        "warn" | "info" => EnvFilter::new(format!("{level},h2=error")),
-        _ => EnvFilter::new(level),
-    }
+    let h2 = if matches!(level, "debug" | "trace") { "info" } else { "error" };
+    EnvFilter::new(format!("{level},h2={h2}"))
 }
 
 fn start_metrics() -> PrometheusHandle {

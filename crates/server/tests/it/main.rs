@@ -15,6 +15,7 @@ mod identity;
 mod keys;
 mod limits;
 mod logins;
+mod logs;
 mod not_honoured;
 mod passwords;
 mod problem;
