@@ -13,13 +13,17 @@ pub enum Framing {
     /// saw it, and how a chunk ends is what readers agree on least. So the connection is not used
     /// again: then nothing that a proxy took for a part of this request can be answered as the next.
     Chunked,
+    /// TRACE or CONNECT for a path. Nobody serves them (RFC 9110 §9.3.6, §9.3.8), and a proxy may take
+    /// what follows for the inside of a tunnel, or for a request of its own. So the connection is not
+    /// used again.
+    Foreign,
 }
 
 /// A request whose end two readers could see in different places, or which is not for a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FramingError {
-    /// The method would make the server a proxy, or have it echo secrets (RFC 9110 §9.3.6, §9.3.8).
+    /// The method would make the server a proxy for the target (RFC 9110 §9.3.6).
     #[error("the method is not served")]
     Method,
     /// The target is of a form that its method does not have (RFC 9112 §3.2).
@@ -51,8 +55,8 @@ impl ToProblem for FramingError {
 
 /// Checks what a parser lets through though the next reader may take it otherwise.
 ///
-/// After an error, and after [`Framing::Chunked`], an HTTP/1 connection has to be closed: what follows
-/// on it may be a second request that only one reader saw (RFC 9112 §11.2).
+/// After an error, and after anything but [`Framing::Sized`], an HTTP/1 connection has to be closed: what
+/// follows on it may be a second request that only one reader saw (RFC 9112 §11.2).
 ///
 /// # Errors
 ///
@@ -63,12 +67,10 @@ pub fn check_framing(
     version: Version,
     headers: &HeaderMap,
 ) -> Result<Framing, FramingError> {
-    if matches!(*method, Method::CONNECT | Method::TRACE) {
-        return Err(FramingError::Method);
-    }
     check_target(method, uri)?;
     if !headers.contains_key(TRANSFER_ENCODING) {
-        return Ok(Framing::Sized);
+        let foreign = matches!(*method, Method::CONNECT | Method::TRACE);
+        return Ok(if foreign { Framing::Foreign } else { Framing::Sized });
     }
     if version != Version::HTTP_11 {
         return Err(FramingError::Transfer);
@@ -95,7 +97,12 @@ fn check_target(method: &Method, uri: &Uri) -> Result<(), FramingError> {
     let path = uri.path();
     let fits = path.starts_with('/') || path == "*" && *method == Method::OPTIONS;
     let served = matches!(uri.scheme_str(), None | Some("http" | "https"));
-    if fits && served { Ok(()) } else { Err(FramingError::Target) }
+    match (fits && served, *method == Method::CONNECT) {
+        (true, _) => Ok(()),
+        // Authority form: the method asks for a tunnel, as it should.
+        (false, true) => Err(FramingError::Method),
+        (false, false) => Err(FramingError::Target),
+    }
 }
 
 fn is_token(coding: &[u8]) -> bool {
@@ -207,8 +214,17 @@ mod tests {
         {
             assert_eq!(target(method, uri), Err(FramingError::Target), "{method} {uri}");
         }
-        for (method, uri) in [("CONNECT", "example.com:80"), ("CONNECT", "/"), ("TRACE", "/")] {
-            assert_eq!(target(method, uri), Err(FramingError::Method), "{method} {uri}");
+        assert_eq!(target("TRACE", "example.com:80"), Err(FramingError::Target));
+    }
+
+    /// RFC 9110 s9.3.6 and s9.3.8.
+    #[test]
+    fn a_tunnel_is_refused_and_what_else_proxies_read_otherwise_is_the_last() {
+        for uri in ["example.com:80", "*", "ftp://example.com/"] {
+            assert_eq!(target("CONNECT", uri), Err(FramingError::Method), "{uri}");
+        }
+        for (method, uri) in [("CONNECT", "/"), ("TRACE", "/"), ("TRACE", "http://example.com/")] {
+            assert_eq!(target(method, uri), Ok(Framing::Foreign), "{method} {uri}");
         }
     }
 
