@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Deref};
 
 use serde::Serialize;
 
@@ -13,11 +13,52 @@ pub struct Changed {
     pub change: Change,
 }
 
+/// The keys in which one configuration differs from another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Changes {
+    listed: Vec<Changed>,
+    #[serde(skip)]
+    everything: bool,
+}
+
+impl Changes {
+    /// Exactly these.
+    #[must_use]
+    pub fn of(listed: Vec<Changed>) -> Self {
+        Self { listed, everything: false }
+    }
+
+    /// Nobody knows which: each key may have another value, and none is listed.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self { listed: Vec::new(), everything: true }
+    }
+
+    /// Whether the key `path`, or one below it, is among them; of all keys where `path` is empty.
+    #[must_use]
+    pub fn touches(&self, path: &str) -> bool {
+        let below = |key: &str| {
+            let rest = key.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || path.is_empty() || rest.starts_with('.'))
+        };
+        self.everything || self.listed.iter().any(|changed| below(&changed.key))
+    }
+}
+
+impl Deref for Changes {
+    type Target = [Changed];
+
+    fn deref(&self) -> &[Changed] {
+        &self.listed
+    }
+}
+
 /// The keys whose value differs, in the order of `new`; keys that are gone come last.
 ///
 /// A changed secret is seen, a changed origin alone is no change.
 #[must_use]
-pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<Changed> {
+pub fn diff(old: &[Entry], new: &[Entry]) -> Changes {
     let (before, after) = (by_key(old), by_key(new));
     let same = |entry: &&Entry| {
         before
@@ -26,10 +67,9 @@ pub fn diff(old: &[Entry], new: &[Entry]) -> Vec<Changed> {
     };
     let changed = new.iter().filter(|entry| !same(entry));
     let gone = old.iter().filter(|entry| !after.contains_key(entry.key.as_str()));
-    changed
-        .chain(gone)
-        .map(|entry| Changed { key: entry.key.clone(), change: entry.change })
-        .collect()
+    let listed = changed.chain(gone);
+    let listed = listed.map(|entry| Changed { key: entry.key.clone(), change: entry.change });
+    Changes::of(listed.collect())
 }
 
 fn by_key(entries: &[Entry]) -> HashMap<&str, &Entry> {
@@ -79,8 +119,16 @@ mod tests {
 
     #[test]
     fn the_same_value_from_elsewhere_is_no_change() {
-        assert_eq!(diff(&entries(&[]), &entries(&["level=info", "sql="])), []);
-        assert_eq!(diff(&entries(&["sql=a"]), &entries(&["sql=a"])), []);
+        assert_eq!(*diff(&entries(&[]), &entries(&["level=info", "sql="])), []);
+        assert_eq!(*diff(&entries(&["sql=a"]), &entries(&["sql=a"])), []);
+    }
+
+    #[test]
+    fn a_path_is_touched_by_what_lies_below_it_and_not_by_its_neighbours() {
+        let changes = diff(&entries(&[]), &entries(&["level=debug"]));
+        assert!(changes.touches("level") && changes.touches(""));
+        assert!(!changes.touches("lev") && !changes.touches("level.x") && !changes.touches("sql"));
+        assert!(!Changes::default().touches("") && Changes::everything().touches("sql"));
     }
 
     #[test]

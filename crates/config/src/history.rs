@@ -14,7 +14,10 @@ mod trial;
 mod version_file;
 
 pub use self::{digest::Digest, trial::Trial};
-use self::{durable::Folder, version_file::VersionFile};
+use self::{
+    durable::{Folder, Writing},
+    version_file::VersionFile,
+};
 
 /// The configurations that were accepted, and which of them holds in place of the file.
 ///
@@ -38,8 +41,8 @@ use self::{durable::Folder, version_file::VersionFile};
 ///
 /// // The second was applied while the file said the first: it holds until the file changes.
 /// history.set_active(second, Some(Digest::of(file)))?;
-/// assert_eq!(history.active(Some(file))?, Some(second));
-/// assert_eq!(history.active(Some("# edited"))?, None);
+/// assert_eq!(history.active(Some(Digest::of(file)))?, Some(second));
+/// assert_eq!(history.active(Some(Digest::of("# edited")))?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -122,17 +125,60 @@ impl History {
     ///
     /// When the text has more than 1 MiB or cannot be written.
     pub fn record(&self, text: &str, author: &str, now: UnixTime) -> Result<u64, HistoryError> {
+        let writing = self.folder.lock()?;
+        let (number, _) = self.write(&writing, text, author, now)?;
+        self.prune(number);
+        Ok(number)
+    }
+
+    /// Records `text` as [`record`](Self::record) does, for somebody who may not take it: whether it is
+    /// a new version is told as well, and no earlier one gives way to it yet. Taken, it is recorded
+    /// again; refused, it is [withdrawn](Self::withdraw).
+    ///
+    /// # Errors
+    ///
+    /// As `record`.
+    pub fn propose(
+        &self,
+        text: &str,
+        author: &str,
+        now: UnixTime,
+    ) -> Result<(u64, bool), HistoryError> {
+        self.write(&self.folder.lock()?, text, author, now)
+    }
+
+    /// Removes the newest version, which is `number`: nobody has taken it. One that is active, on trial
+    /// or not the newest any more stays.
+    ///
+    /// # Errors
+    ///
+    /// When the folder cannot be read or written.
+    pub fn withdraw(&self, number: u64) -> Result<(), HistoryError> {
+        let writing = self.folder.lock()?;
+        let newest = self.files()?.last_key_value().map(|(newest, _)| *newest);
+        if newest == Some(number) && !self.in_use()?.contains(&Some(number)) {
+            self.folder.remove(&writing, &version_file::name(number))?;
+        }
+        Ok(())
+    }
+
+    fn write(
+        &self,
+        writing: &Writing,
+        text: &str,
+        author: &str,
+        now: UnixTime,
+    ) -> Result<(u64, bool), HistoryError> {
         if text.len() > MAX_TEXT {
             return Err(HistoryError::TooLarge(text.len()));
         }
-        let writing = self.folder.lock()?;
         let files = self.files()?;
         let newest = files.last_key_value();
         if let Some((number, path)) = newest
             // A damaged newest version is not the same as anything.
             && VersionFile::read(*number, path).is_ok_and(|file| file.text == text)
         {
-            return Ok(*number);
+            return Ok((*number, false));
         }
         let number = newest.map_or(1, |(number, _)| number + 1);
         let version = Version {
@@ -142,9 +188,8 @@ impl History {
             sha256: Digest::of(text),
         };
         let name = version_file::name(number);
-        self.folder.write(&writing, &name, &version_file::render(&version, text))?;
-        self.prune(files);
-        Ok(number)
+        self.folder.write(writing, &name, &version_file::render(&version, text))?;
+        Ok((number, true))
     }
 
     /// Every version kept, newest first; damaged ones are left out.
@@ -177,19 +222,24 @@ impl History {
         Ok(numbered.map(|(number, name)| (number, self.folder.path(name))).collect())
     }
 
-    /// Removes what is older than the newest [`KEPT`], `earlier` being all but the newest. Failure is
-    /// left to the next record: the version itself is already safe.
-    fn prune(&self, earlier: BTreeMap<u64, PathBuf>) {
+    /// Removes what is older than the newest [`KEPT`], of which one is `newest`. Failure is left to the
+    /// next record: the version itself is already safe.
+    fn prune(&self, newest: u64) {
         // What cannot be known to be of no use stays.
-        let (Ok(active), Ok(trial)) = (self.stored_active(), self.trial()) else { return };
-        let active = active.map(|active| active.version);
-        let tried = trial.map_or([None; 2], |trial| [Some(trial.version), Some(trial.before)]);
-        let old = earlier.into_iter().rev().skip(KEPT - 1);
+        let (Ok(files), Ok(in_use)) = (self.files(), self.in_use()) else { return };
+        let old = files.into_iter().rev().filter(|(number, _)| *number < newest).skip(KEPT - 1);
         for (number, path) in old {
-            if active != Some(number) && !tried.contains(&Some(number)) {
+            if !in_use.contains(&Some(number)) {
                 let _ = fs::remove_file(path);
             }
         }
+    }
+
+    /// The versions that hold, are on trial, or come back after it.
+    fn in_use(&self) -> Result<[Option<u64>; 3], HistoryError> {
+        let (active, trial) = (self.stored_active()?, self.trial()?);
+        let (version, before) = (trial.map(|trial| trial.version), trial.map(|trial| trial.before));
+        Ok([active.map(|active| active.version), version, before])
     }
 }
 

@@ -1,4 +1,4 @@
-use crate::Value;
+use crate::{Bounds, Form, Value};
 
 /// Whether a change of a key holds at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,10 @@ pub struct Key {
     pub default: Value,
     /// What is accepted, in words and with the range.
     pub accepts: String,
+    /// What its values look like.
+    pub form: Form,
+    /// The range, where there is one that a schema can tell.
+    pub bounds: Option<Bounds>,
     /// Whether a change holds at once.
     pub change: Change,
     /// Whether the value must not be shown.

@@ -1,6 +1,6 @@
 use std::{collections::BTreeMap, fmt};
 
-use crate::{Finding, Origin, Reader, Value};
+use crate::{Finding, Origin, Reader, Value, reader::Strays};
 
 mod environment;
 mod flags;
@@ -41,6 +41,9 @@ impl<S: Source> Source for Option<S> {
 pub struct Layer {
     values: BTreeMap<String, (Value, Origin)>,
     findings: Vec<Finding>,
+    strays: Strays,
+    /// Whether it may have had values that could not be understood.
+    unread: bool,
 }
 
 impl Layer {
@@ -110,8 +113,13 @@ impl Layers {
             Ok(layer) => {
                 self.0.values.extend(layer.values);
                 self.0.findings.extend(layer.findings);
+                self.0.strays.extend(layer.strays);
+                self.0.unread |= layer.unread;
             }
-            Err(findings) => self.0.findings.extend(findings),
+            Err(findings) => {
+                self.0.findings.extend(findings);
+                self.0.unread = true;
+            }
         }
         self
     }
@@ -120,7 +128,13 @@ impl Layers {
     /// and the mistakes of the sources themselves.
     #[must_use]
     pub fn merge(self) -> (Reader, Vec<Finding>) {
-        (Reader::new(self.0.values).with_secret_files(), self.0.findings)
+        let Layer { values, findings, strays, .. } = self.0;
+        (Reader::new(values).with_secret_files().with_strays(strays), findings)
+    }
+
+    /// Whether a source may have set what now has its default.
+    pub(crate) fn unread(&self) -> bool {
+        self.0.unread
     }
 }
 

@@ -67,6 +67,7 @@ mod byte_size;
 #[cfg(feature = "load")]
 mod diff;
 mod duration;
+mod file;
 mod finding;
 #[cfg(feature = "load")]
 mod history;
@@ -96,16 +97,16 @@ pub use self::{
     rate::Rate,
     reader::{Reader, declare, join},
     secret::{Secret, SecretFileError},
-    setting::{Range, Setting},
+    setting::{Bounds, Form, Range, Setting},
     settings::Settings,
     value::{Origin, Value},
 };
 #[cfg(feature = "load")]
 pub use self::{
-    diff::{Changed, diff},
+    diff::{Changed, Changes, diff},
     history::{Digest, History, HistoryError, Trial, Version},
     layers::{EnvSource, FlagSource, Layer, Layers, Source, TomlSource},
-    live::Live,
+    live::{Live, Prepared, Refusal, Refused, Step},
     load::{Checks, Entry, Loaded, load, load_checked},
     reference::reference,
     schema::json_schema,

@@ -5,7 +5,7 @@ use serde::Serialize;
 mod checks;
 
 pub use self::checks::Checks;
-use crate::{Change, Finding, Layers, Origin, Secret, Settings, Value};
+use crate::{Change, Finding, Layers, Origin, Refusal, Refused, Secret, Settings, Value};
 
 /// A configuration without mistakes.
 #[derive(Debug, Clone)]
@@ -14,6 +14,23 @@ pub struct Loaded<S> {
     pub settings: S,
     /// Every declared key with its value and origin, in the order of declaration.
     pub entries: Vec<Entry>,
+}
+
+impl<S> Loaded<S> {
+    /// The refusals of those who were [asked](crate::Live::prepare) about these settings, as mistakes:
+    /// each with its value and where that came from.
+    #[must_use]
+    pub fn findings(&self, refused: &Refused) -> Vec<Finding> {
+        let checks = Checks { entries: &self.entries, findings: Vec::new(), unread: false };
+        refused
+            .0
+            .iter()
+            .fold(checks, |mut checks, Refusal { key, message }| {
+                checks.refuse(key, message.as_str());
+                checks
+            })
+            .findings
+    }
 }
 
 /// One key of the configuration in effect; safe to show.
@@ -84,6 +101,7 @@ pub fn load_checked<S: Settings>(
     layers: Layers,
     check: impl FnOnce(&S, &mut Checks<'_>),
 ) -> Result<Loaded<S>, Vec<Finding>> {
+    let unread = layers.unread();
     let (mut reader, findings) = layers.merge();
     for finding in findings {
         reader.find(finding);
@@ -99,7 +117,7 @@ pub fn load_checked<S: Settings>(
         change: key.change,
     });
     let entries: Vec<Entry> = entries.collect();
-    let mut checks = Checks { entries: &entries, findings: reader.finish() };
+    let mut checks = Checks { entries: &entries, findings: reader.finish(), unread };
     check(&settings, &mut checks);
     let mut findings = checks.findings;
     findings.sort_by(|a, b| a.origin.place().cmp(&b.origin.place()));

@@ -7,6 +7,11 @@ use crate::{Change, Finding, Key, Origin, Range, Setting, Value};
 
 #[cfg(feature = "load")]
 mod secret_file;
+#[cfg(feature = "load")]
+mod strays;
+
+#[cfg(feature = "load")]
+pub(crate) use self::strays::{Strays, Variable};
 
 /// The merged layers, while groups of settings take their values from them.
 ///
@@ -19,6 +24,8 @@ pub struct Reader {
     findings: Vec<Finding>,
     #[cfg(feature = "load")]
     secret_files: bool,
+    #[cfg(feature = "load")]
+    strays: Strays,
 }
 
 impl Reader {
@@ -66,6 +73,7 @@ impl Reader {
             value: Some(if T::SECRET { HIDDEN.to_owned() } else { value.to_string() }),
             origin: origin.clone(),
             message: format!("{fault}, accepts {}", accepts::<T>(range)),
+            nearest: None,
         });
         default.clone()
     }
@@ -85,17 +93,16 @@ impl Reader {
     /// come first, by line, then those of the environment, then those of flags.
     #[must_use]
     pub fn finish(mut self) -> Vec<Finding> {
+        #[cfg(feature = "load")]
+        self.find_strays();
         for (key, (value, origin)) in &self.values {
             if self.known.contains(key) {
                 continue;
             }
-            self.findings.push(Finding {
-                key: key.clone(),
-                // The value of an unknown key may be a misspelled secret.
-                value: matches!(value, Value::List(_)).then(|| "[…]".to_owned()),
-                origin: origin.clone(),
-                message: unknown(key, &self.known),
-            });
+            // The value of an unknown key may be a misspelled secret.
+            let value = matches!(value, Value::List(_)).then(|| "[…]".to_owned());
+            let finding = unknown(key, origin, &self.known);
+            self.findings.push(Finding { value, ..finding });
         }
         self.findings.sort_by(|a, b| a.origin.place().cmp(&b.origin.place()));
         self.findings
@@ -122,7 +129,16 @@ pub fn declare<T: Setting>(
         value if !T::SECRET || value == Value::Text(String::new()) => value,
         _ => Value::Text(HIDDEN.to_owned()),
     };
-    Key { path, default, accepts: accepts::<T>(range), change, secret: T::SECRET, doc }
+    Key {
+        path,
+        default,
+        accepts: accepts::<T>(range),
+        form: T::FORM,
+        bounds: range.and_then(Range::bounds),
+        change,
+        secret: T::SECRET,
+        doc,
+    }
 }
 
 /// For [`settings!`](crate::settings!).
@@ -144,26 +160,53 @@ fn accepts<T: Setting>(range: Option<&dyn Range<T>>) -> String {
     format!("{}: {}", T::ACCEPTS, range.describe())
 }
 
-fn unknown(key: &str, known: &BTreeSet<String>) -> String {
+fn unknown(key: &str, origin: &Origin, known: &BTreeSet<String>) -> Finding {
+    let finding = |message: String| Finding::new(key, origin.clone(), message);
     let below = format!("{key}.");
     let first = known.range(below.clone()..).next().filter(|first| first.starts_with(&below));
     if let Some(first) = first {
-        return format!("is a table, with keys as {first}");
+        return finding(format!("is a table, with keys as {first}"));
     }
-    let hint =
-        nearest(key, known).map_or_else(String::new, |near| format!(", did you mean {near}?"));
-    format!("is not a known key{hint}")
+    let above =
+        key.match_indices('.').map(|(at, _)| &key[..at]).find(|above| known.contains(*above));
+    if let Some(above) = above {
+        let message = format!("lies below {above}, which is a value and no table");
+        return Finding { nearest: Some(above.into()), ..finding(message) };
+    }
+    let Some(near) = nearest(key, known) else {
+        return finding("is not a known key, accepts those of the reference".to_owned());
+    };
+    let spelled = spelled(&near, key, origin);
+    let message = format!("is not a known key, did you mean {near}?{spelled}");
+    Finding { nearest: Some(near.into()), ..finding(message) }
+}
+
+/// How `near` is written where `key` came from, if that is not as it is.
+#[cfg(feature = "load")]
+fn spelled(near: &str, key: &str, origin: &Origin) -> String {
+    let Origin::Environment(name) = origin else { return String::new() };
+    if !strays::is_variable(near) {
+        return String::new();
+    }
+    let own = key.len() + key.matches('.').count();
+    let prefix = name.len().checked_sub(own).and_then(|end| name.get(..end));
+    prefix.map_or_else(String::new, |prefix| format!(" ({})", strays::variable(prefix, near)))
+}
+
+#[cfg(not(feature = "load"))]
+fn spelled(_near: &str, _key: &str, _origin: &Origin) -> String {
+    String::new()
 }
 
 /// The known key that takes the fewest edits, if it is near enough to be meant.
-fn nearest<'a>(key: &str, known: &'a BTreeSet<String>) -> Option<&'a str> {
+fn nearest(key: &str, known: &BTreeSet<String>) -> Option<String> {
     let farthest = 1 + key.len() / 4;
     let distances = known
         .iter()
         .filter(|other| key.len() <= MAX_HINTED && key.len().abs_diff(other.len()) <= farthest)
         .map(|other| (edits(key, other), other));
     let (distance, near) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= farthest).then_some(near)
+    (distance <= farthest).then(|| near.clone())
 }
 
 /// Levenshtein's distance, counted in characters.

@@ -1,10 +1,13 @@
 use serde_json::{Map, Value as Json, json};
 
-use crate::{Change, Key, Settings, Value};
+use crate::{Bounds, Change, Form, Key, Settings, Value};
 
 /// A JSON schema of the configuration file, for editors that complete and check TOML by one.
 ///
-/// Ranges are in the descriptions; only [`load`](crate::load) checks them.
+/// It accepts every file that [`load`](crate::load) accepts, and refuses unknown keys, wrong types,
+/// numbers out of range, words that are no choice and texts without their unit. What it cannot tell,
+/// as the range of a size that is text or values that must fit each other, is for `load` alone;
+/// the descriptions name those ranges.
 #[must_use]
 pub fn json_schema(defaults: &impl Settings) -> Json {
     let mut keys = Vec::new();
@@ -16,13 +19,17 @@ pub fn json_schema(defaults: &impl Settings) -> Json {
         let table = tables.fold(&mut root, |table, name| table.below(name));
         table.properties.insert(name.to_owned(), property(key));
         if key.secret {
-            let file =
-                json!({"type": "string", "description": format!("a file that holds {name}")});
-            table.properties.insert(format!("{name}_file"), file);
+            let file_name = format!("{name}_file");
+            let description = format!("The path of a file that holds {name}, in place of it.");
+            let file = json!({"type": "string", "description": description});
+            table.properties.insert(file_name.clone(), file);
+            table.alternatives.push(json!({"not": {"required": [name, file_name]}}));
         }
     }
     let mut schema = root.into_json();
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    schema["$id"] = json!("urn:config-schema");
+    schema["title"] = json!("Configuration");
     schema
 }
 
@@ -31,6 +38,8 @@ pub fn json_schema(defaults: &impl Settings) -> Json {
 struct Table {
     properties: Map<String, Json>,
     tables: Vec<(String, Table)>,
+    /// Which keys exclude each other.
+    alternatives: Vec<Json>,
 }
 
 impl Table {
@@ -46,18 +55,17 @@ impl Table {
     fn into_json(mut self) -> Json {
         let tables = self.tables.into_iter().map(|(name, table)| (name, table.into_json()));
         self.properties.extend(tables);
-        json!({"type": "object", "additionalProperties": false, "properties": self.properties})
+        let mut object =
+            json!({"type": "object", "additionalProperties": false, "properties": self.properties});
+        if !self.alternatives.is_empty() {
+            object["allOf"] = self.alternatives.into();
+        }
+        object
     }
 }
 
 fn property(key: &Key) -> Json {
-    let mut property = match &key.default {
-        Value::Text(_) => json!({"type": "string"}),
-        Value::Integer(_) => json!({"type": "integer"}),
-        Value::Float(_) => json!({"type": "number"}),
-        Value::Bool(_) => json!({"type": "boolean"}),
-        Value::List(_) => json!({"type": "array", "items": {"type": "string"}}),
-    };
+    let mut property = form(key);
     let doc: Vec<_> = key.doc.iter().map(|line| line.trim()).collect();
     let change = match key.change {
         Change::Live => "live",
@@ -73,50 +81,55 @@ fn property(key: &Key) -> Json {
     property
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{Secret, settings};
-
-    settings! {
-        /// Inner.
-        struct Inner {
-            /// How many.
-            live count: u32 = 5, in 1..=9;
-            /// Where to.
-            restart sql: Secret = Secret::new("hunter2");
+/// Numbers and flags may be given as text too, as the environment gives them.
+fn form(key: &Key) -> Json {
+    let spelled = |pattern: &str| json!({"type": "string", "pattern": anchored(pattern)});
+    match (key.form, &key.bounds) {
+        (_, Some(Bounds::OneOf(words))) => json!({"type": "string", "enum": words}),
+        (Form::Spelled(pattern), _) => spelled(pattern),
+        (Form::Words(words), _) => {
+            json!({"anyOf": [{"enum": words}, spelled(&words.join("|"))]})
         }
-    }
-
-    settings! {
-        /// Outer.
-        struct Outer {
-            /// Inner.
-            section inner: Inner = Inner::default();
-            /// Names.
-            live names: Vec<String> = vec!["a".into()];
+        (Form::Integer(most), bounds) => {
+            let mut number = json!({"type": "integer", "minimum": 0, "maximum": most});
+            number.narrow(bounds.as_ref());
+            json!({"anyOf": [number, spelled("\\+?[0-9]+")]})
         }
-    }
-
-    #[test]
-    fn every_key_has_type_default_and_description() {
-        let schema = json_schema(&Outer::default());
-        let inner = &schema["properties"]["inner"];
-        assert_eq!(inner["additionalProperties"], false);
-        assert_eq!(inner["properties"]["count"]["type"], "integer");
-        assert_eq!(inner["properties"]["count"]["default"], 5);
-        let description = inner["properties"]["count"]["description"].as_str().unwrap();
-        assert!(
-            description.contains("How many.") && description.contains("1 to 9"),
-            "{description}"
-        );
-        assert_eq!(schema["properties"]["names"]["default"], json!(["a"]));
-    }
-
-    #[test]
-    fn a_secret_has_a_file_beside_it_and_no_default() {
-        let schema = json_schema(&Outer::default());
-        assert!(schema["properties"]["inner"]["properties"]["sql_file"].is_object());
-        assert!(!schema.to_string().contains("hunter2"));
+        (Form::Number, bounds) => {
+            let mut number = json!({"type": "number"});
+            number.narrow(bounds.as_ref());
+            let text = "[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?";
+            json!({"anyOf": [number, spelled(text)]})
+        }
+        (Form::Flag, _) => json!({"anyOf": [{"type": "boolean"}, spelled("true|false")]}),
+        (Form::List, _) => {
+            json!({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]})
+        }
+        (Form::Text, _) => json!({"type": "string"}),
     }
 }
+
+trait Narrow {
+    fn narrow(&mut self, bounds: Option<&Bounds>);
+}
+
+impl Narrow for Json {
+    /// To the range, as far as both ends are numbers.
+    fn narrow(&mut self, bounds: Option<&Bounds>) {
+        let Some(Bounds::Between(least, most)) = bounds else { return };
+        for (name, end) in [("minimum", least), ("maximum", most)] {
+            if matches!(end, Value::Integer(_) | Value::Float(_)) {
+                self[name] = json!(end);
+            }
+        }
+    }
+}
+
+/// White space as [`str::trim`] knows it, which is not quite what `\s` is.
+fn anchored(pattern: &str) -> String {
+    const SPACE: &str = "[\\s\\u0085]*";
+    format!("^{SPACE}({}){SPACE}$", pattern.replace("\\s*", SPACE))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,8 @@
-use std::{
-    fmt,
-    fs::File,
-    io::{self, Read as _},
-    path::Path,
-};
+use std::{fmt, io, path::Path};
 
 use zeroize::Zeroizing;
+
+use crate::file::{self, Unread};
 
 /// Text that must not be seen: not in `Debug`, not in `Display`, wiped when dropped.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -19,13 +16,16 @@ const MAX_BYTES: u64 = 64 << 10;
 #[non_exhaustive]
 pub enum SecretFileError {
     /// The file system refused.
-    #[error("cannot be read: {0}")]
+    #[error("cannot be read: {}, accepts a file that this user may read", file::reason(.0))]
     Io(io::Error),
+    /// It is a folder, a pipe or a device.
+    #[error("is {0}, accepts a file that holds the secret")]
+    NotAFile(&'static str),
     /// It has more than 64 KiB.
-    #[error("is larger than {} KiB, too large for a secret", MAX_BYTES >> 10)]
+    #[error("is larger than {} KiB, accepts a file that holds the secret alone", MAX_BYTES >> 10)]
     TooLarge,
     /// It holds something else.
-    #[error("is not UTF-8")]
+    #[error("is not UTF-8, accepts a file that holds the secret as text")]
     NotText,
 }
 
@@ -34,15 +34,13 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, has more than 64 KiB or is not UTF-8; no message shows any of it.
+    /// When it cannot be read, is no regular file, has more than 64 KiB or is not UTF-8; no message shows any of it.
     pub fn read(path: &Path) -> Result<Self, SecretFileError> {
-        let mut bytes = Zeroizing::new(Vec::new());
-        File::open(path)
-            .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(SecretFileError::Io)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(SecretFileError::TooLarge);
-        }
+        let bytes = file::read(path, MAX_BYTES).map_err(|unread| match unread {
+            Unread::Io(error) => SecretFileError::Io(error),
+            Unread::NotAFile(kind) => SecretFileError::NotAFile(kind),
+            Unread::TooLarge => SecretFileError::TooLarge,
+        })?;
         let text = std::str::from_utf8(&bytes).map_err(|_| SecretFileError::NotText)?;
         let line = text.strip_suffix('\n').unwrap_or(text);
         Ok(Self::new(line.strip_suffix('\r').unwrap_or(line)))

@@ -2,10 +2,43 @@ use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, time::Duration};
 
 use crate::{ByteSize, Rate, Secret, Value, format_duration, parse_duration};
 
+/// What a value looks like in a file, for a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Form {
+    /// Any text.
+    Text,
+    /// Text that this regular expression matches from one end to the other, white space around it
+    /// left out.
+    Spelled(&'static str),
+    /// One of these words.
+    Words(&'static [&'static str]),
+    /// A whole number from 0 to this, or the same as text.
+    Integer(u64),
+    /// A number, or the same as text.
+    Number,
+    /// True or false, or the same as text.
+    Flag,
+    /// A list of texts, or one text with commas.
+    List,
+}
+
+/// The range of a setting, as values of a file.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Bounds {
+    /// From one to the other, both admitted.
+    Between(Value, Value),
+    /// One of these words.
+    OneOf(Vec<String>),
+}
+
 /// A type that a setting can have.
 pub trait Setting: Sized {
     /// What is accepted, in words: `a size as 64KiB`.
     const ACCEPTS: &'static str;
+    /// What it looks like: whatever [`parse`](Self::parse) understands must have this form.
+    const FORM: Form = Form::Text;
     /// Whether the value must not be shown.
     const SECRET: bool = false;
 
@@ -23,6 +56,11 @@ pub trait Range<T> {
 
     /// Both ends, in words.
     fn describe(&self) -> String;
+
+    /// The same for a schema, where it can tell.
+    fn bounds(&self) -> Option<Bounds> {
+        None
+    }
 }
 
 impl<T: Setting + PartialOrd> Range<T> for RangeInclusive<T> {
@@ -34,6 +72,10 @@ impl<T: Setting + PartialOrd> Range<T> for RangeInclusive<T> {
         let plain = |value: &T| value.to_value().to_string().replace('"', "");
         format!("{} to {}", plain(self.start()), plain(self.end()))
     }
+
+    fn bounds(&self) -> Option<Bounds> {
+        Some(Bounds::Between(self.start().to_value(), self.end().to_value()))
+    }
 }
 
 /// A fixed choice of words.
@@ -44,6 +86,10 @@ impl Range<String> for &[&str] {
 
     fn describe(&self) -> String {
         self.join(", ")
+    }
+
+    fn bounds(&self) -> Option<Bounds> {
+        Some(Bounds::OneOf(self.iter().map(|word| (*word).to_owned()).collect()))
     }
 }
 
@@ -62,6 +108,7 @@ macro_rules! integers {
     ($($type:ty),*) => {$(
         impl Setting for $type {
             const ACCEPTS: &'static str = "a whole number";
+            const FORM: Form = Form::Integer(Self::MAX as u64);
 
             fn parse(value: &Value) -> Option<Self> {
                 match value {
@@ -82,6 +129,7 @@ integers!(u8, u16, u32, u64, usize);
 
 impl Setting for f64 {
     const ACCEPTS: &'static str = "a number";
+    const FORM: Form = Form::Number;
 
     fn parse(value: &Value) -> Option<Self> {
         let number = match value {
@@ -99,6 +147,7 @@ impl Setting for f64 {
 
 impl Setting for bool {
     const ACCEPTS: &'static str = "true or false";
+    const FORM: Form = Form::Flag;
 
     fn parse(value: &Value) -> Option<Self> {
         match value {
@@ -129,6 +178,7 @@ impl Setting for String {
 
 impl Setting for Vec<String> {
     const ACCEPTS: &'static str = "a list of texts, or one text with commas";
+    const FORM: Form = Form::List;
 
     fn parse(value: &Value) -> Option<Self> {
         match value {
@@ -165,6 +215,7 @@ impl Setting for Secret {
 
 impl Setting for SocketAddr {
     const ACCEPTS: &'static str = "an address and port as 127.0.0.1:8080 or [::1]:8080";
+    const FORM: Form = Form::Spelled(r"([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]+");
 
     fn parse(value: &Value) -> Option<Self> {
         parse_text(value, |text| text.parse().ok())
@@ -177,6 +228,7 @@ impl Setting for SocketAddr {
 
 impl Setting for Duration {
     const ACCEPTS: &'static str = "a time as 500ms, 30s, 15m, 24h or 30d";
+    const FORM: Form = Form::Spelled(r"[0-9]+\s*(ms|s|m|h|d)");
 
     fn parse(value: &Value) -> Option<Self> {
         parse_text(value, parse_duration)
@@ -189,6 +241,7 @@ impl Setting for Duration {
 
 impl Setting for ByteSize {
     const ACCEPTS: &'static str = "a size as 512B, 64KiB, 10MiB or 2GiB";
+    const FORM: Form = Form::Spelled(r"[0-9]+\s*(B|KiB|MiB|GiB)");
 
     fn parse(value: &Value) -> Option<Self> {
         parse_text(value, |text| text.parse().ok())
@@ -201,6 +254,7 @@ impl Setting for ByteSize {
 
 impl Setting for Rate {
     const ACCEPTS: &'static str = "a rate as 100/s, 20/min or 5/h";
+    const FORM: Form = Form::Spelled(r"0*[1-9][0-9]*\s*/\s*(s|min|h)");
 
     fn parse(value: &Value) -> Option<Self> {
         parse_text(value, |text| text.parse().ok())

@@ -87,6 +87,39 @@ impl Origin {
 }
 
 #[cfg(feature = "load")]
+impl Origin {
+    /// Kind and parts as an object; see [`Finding`](crate::Finding).
+    pub(crate) fn serialize_parts<S: serde::Serializer>(
+        &self,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+
+        let mut map = serializer.serialize_map(None)?;
+        match self {
+            Self::Default => map.serialize_entry("kind", "default")?,
+            Self::File { file, line, column } => {
+                map.serialize_entry("kind", "file")?;
+                map.serialize_entry("file", &**file)?;
+                if *line > 0 {
+                    map.serialize_entry("line", line)?;
+                    map.serialize_entry("column", column)?;
+                }
+            }
+            Self::Environment(variable) => {
+                map.serialize_entry("kind", "environment")?;
+                map.serialize_entry("variable", &**variable)?;
+            }
+            Self::Flag(flag) => {
+                map.serialize_entry("kind", "flag")?;
+                map.serialize_entry("flag", &**flag)?;
+            }
+        }
+        map.end()
+    }
+}
+
+#[cfg(feature = "load")]
 impl serde::Serialize for Origin {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)

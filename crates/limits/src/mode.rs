@@ -1,4 +1,4 @@
-use gabion_config::{Setting, Value};
+use gabion_config::{Form, Setting, Value};
 
 /// What comes of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +36,7 @@ impl LimitMode {
 
 impl Setting for LimitMode {
     const ACCEPTS: &'static str = "enforce, shadow or off";
+    const FORM: Form = Form::Words(&["enforce", "shadow", "off"]);
 
     fn parse(value: &Value) -> Option<Self> {
         let Value::Text(text) = value else { return None };

@@ -133,7 +133,7 @@ impl App {
     ///
     /// When one is under way, or the configuration does not check.
     pub(crate) async fn restart(&self, actor: &Actor) -> Result<u64, Rejection> {
-        let begun = match self.config.check() {
+        let begun = match self.config.check().await {
             Ok(()) => self.restarter.begin(actor.name()).map_err(Rejection::from),
             Err(error) => Err(error.into()),
         };

@@ -189,6 +189,7 @@ pub fn run(surroundings: Surroundings) -> ExitCode {
     };
     match dispatch(cli, surroundings) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(failure) if failure.told.is_empty() => ExitCode::from(failure.code),
         Err(failure) => {
             complain(&format!("gabion: {}", failure.told));
             ExitCode::from(failure.code)

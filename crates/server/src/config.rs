@@ -7,7 +7,7 @@ mod holds;
 mod keeper;
 mod sources;
 
-use gabion_config::{Changed, Trial};
+use gabion_config::{Changes, Trial};
 
 pub use self::{
     candidate::Candidate,
@@ -23,7 +23,7 @@ pub struct Accepted {
     /// Its version in the history.
     pub version: u64,
     /// What is different now.
-    pub changed: Vec<Changed>,
+    pub changed: Changes,
     /// Until when it must be confirmed, and what comes back otherwise.
     pub trial: Option<Trial>,
 }

@@ -23,8 +23,22 @@ pub const TLS_REFUSED: &str = "gabion_tls_certificate_refused";
 /// `untrusted` for one whose peer is no trusted proxy).
 pub const PROXY_HEADERS: &str = "gabion_proxy_headers_total";
 
+/// Attempts to change the configuration while the server runs: by a signal, a changed file, the admin
+/// API, or the end of a trial; label `outcome` (`taken`, `refused` for mistakes and unknown versions,
+/// `failed` for a disk that does not let it).
+pub const CONFIG_RELOADS: &str = "gabion_config_reloads_total";
+
 /// Tells the recorder units and meanings.
 pub fn describe() {
+    describe_counter!(
+        CONFIG_RELOADS,
+        Unit::Count,
+        "Attempts to change the configuration while the server runs."
+    );
+    for outcome in ["taken", "refused", "failed"] {
+        // There from the start, so that the first one shows as a rise.
+        metrics::counter!(CONFIG_RELOADS, "outcome" => outcome).increment(0);
+    }
     describe_counter!(
         CONNECTIONS_CLOSED,
         Unit::Count,

@@ -53,9 +53,9 @@ settings! {
         /// that is there must be writable for its owner alone.
         restart data_dir: String = String::from("gabion-data");
         /// Networks (CIDR) whose Forwarded and X-Forwarded-For headers are believed, right to left.
-        restart trusted_proxies: Vec<String> = Vec::new();
+        live trusted_proxies: Vec<String> = Vec::new();
         /// Hosts that are served, without port; empty: any well-formed Host.
-        restart allowed_hosts: Vec<String> = Vec::new();
+        live allowed_hosts: Vec<String> = Vec::new();
         /// Whether HTTP/2 is spoken beside HTTP/1.1.
         restart http2: bool = true;
         /// Whether connections to listen come from trusted_proxies alone and begin with a PROXY

@@ -9,6 +9,7 @@ use std::{
 use bytes::Bytes;
 use gabion_auth::{Access, RoleAuthorizer, Scope};
 use gabion_clock::SystemClock;
+use gabion_config::Refusal;
 use gabion_errors::BoxError;
 use gabion_limits::{
     Class, DeadlineTrust, HostRule, InvalidCidr, InvalidHost, TrustedProxies, admission::Admission,
@@ -72,6 +73,15 @@ pub fn stack<A: Guard>(
     let routes = RouteTable::new(endpoints.iter().map(|endpoint| endpoint.contract), &UNMATCHED)?;
     let routes = AsAsked::new(routes, endpoints);
     let rates = &app.rates;
+    let trust = match deadlines {
+        Deadlines::Proxies => DeadlineTrust::Proxies(proxies(&settings)?),
+        Deadlines::Everybody => DeadlineTrust::Everybody,
+    };
+    let own_hosts = Arc::new(HostGuard::new(match hosts {
+        Hosts::Configured => rule_of_hosts(&settings)?,
+        Hosts::Any => HostRule::default(),
+    }));
+    let client = Arc::new(ClientGuard::new(proxies(&settings)?));
     let size = Arc::new(SizeGuard::new(settings.limits.size.clone()));
     let request_time = RequestTime::new(settings.limits.time.request);
 
@@ -83,11 +93,11 @@ pub fn stack<A: Guard>(
         // What may be two requests is not read as one; everything below looks at one.
         FramingGuard,
         // A request for another host is not ours; hyper takes none and two of them.
-        HostGuard::new(hosts),
+        Arc::clone(&own_hosts),
         // Too large is told from the head alone, before anything is spent on it.
         Arc::clone(&size),
         // Everything below that counts by address must know the real one.
-        ClientGuard::new(proxies(&settings)?),
+        Arc::clone(&client),
         // Before authentication: guessing tokens is limited as well. The routes that hash passwords have
         // a tighter limit of their own, and what it refuses has not used up the address's.
         RateGuard::all([Arc::clone(&rates.address), Arc::clone(&rates.login)]),
@@ -112,12 +122,13 @@ pub fn stack<A: Guard>(
     };
 
     let places = bulkheads.clone();
-    app.settings.subscribe(move |settings| {
+    app.settings.subscribe(move |step| {
+        let settings = step.new;
         size.set(settings.limits.size.clone());
         request_time.set(settings.limits.time.request);
         places.set(&settings.limits.bulkhead);
     });
-    Ok(Front(Arc::new_cyclic(|stack: &Weak<Wall<_, _, Endpoints>>| {
+    let wall = Arc::new_cyclic(|stack: &Weak<Wall<_, _, Endpoints>>| {
         let mounted = Mounted { name, endpoints: endpoints.to_vec(), stack: stack.clone() };
         // The handler reads the body its contract declares, takes a place where the work is expensive,
         // asks the cache where there is one, and answers. The place comes behind the body: nobody shall
@@ -125,9 +136,34 @@ pub fn stack<A: Guard>(
         // the bulkheads, which let no more wait than they have places.
         let handler = Endpoints::new(Arc::clone(app), mounted, bulkheads.guard());
         // A trusted caller may have less time than its route.
-        let wall = Wall::new(routes, guards, handler, timing).deadlines_of(deadlines);
+        let wall = Wall::new(routes, guards, handler, timing).deadlines_of(trust);
         if over_tls { wall.over_tls() } else { wall }
-    })))
+    });
+    let stack = Arc::downgrade(&wall);
+    app.settings.subscribe_checked(move |step| {
+        let refuse = |error: StackError| Refusal::new(error.setting(), error.to_string());
+        let rule = match hosts {
+            Hosts::Configured => Some(rule_of_hosts(step.new).map_err(|it| refuse(it.into()))?),
+            Hosts::Any => None,
+        };
+        let proxies = proxies(step.new).map_err(|it| refuse(it.into()))?;
+        let (own_hosts, client, stack) =
+            (Arc::clone(&own_hosts), Arc::clone(&client), Weak::clone(&stack));
+        // A guard that is set anew warns anew, so one that stays the same is left alone.
+        let moved = step.touches("server.trusted_proxies");
+        Ok(move || {
+            if let Some(rule) = rule {
+                own_hosts.set(rule);
+            }
+            if moved {
+                if let (Deadlines::Proxies, Some(stack)) = (deadlines, stack.upgrade()) {
+                    stack.set_deadlines_of(DeadlineTrust::Proxies(proxies.clone()));
+                }
+                client.set(proxies);
+            }
+        })
+    });
+    Ok(Front(wall))
 }
 
 /// In what one face of the server differs from another: those at its addresses, and the one for
@@ -142,11 +178,29 @@ pub struct Face<A> {
     /// Who gets a place for expensive work.
     pub bulkheads: Bulkheads,
     /// Which hosts are served.
-    pub hosts: HostRule,
+    pub hosts: Hosts,
     /// Whose deadlines count.
-    pub deadlines: DeadlineTrust,
+    pub deadlines: Deadlines,
     /// Whether its connections are encrypted.
     pub over_tls: bool,
+}
+
+/// Which hosts a face serves.
+#[derive(Debug, Clone, Copy)]
+pub enum Hosts {
+    /// Those of `server.allowed_hosts`.
+    Configured,
+    /// Any that is well-formed.
+    Any,
+}
+
+/// Whose word about the time they have left counts at a face.
+#[derive(Debug, Clone, Copy)]
+pub enum Deadlines {
+    /// That of `server.trusted_proxies`.
+    Proxies,
+    /// Everybody's.
+    Everybody,
 }
 
 /// The stack could not be built.
@@ -159,6 +213,20 @@ pub enum StackError {
     /// A network is not one.
     #[error(transparent)]
     Proxies(#[from] InvalidCidr),
+    /// A host is not one.
+    #[error(transparent)]
+    Hosts(#[from] InvalidHost),
+}
+
+impl StackError {
+    /// The setting to look at; empty where there is none.
+    fn setting(&self) -> &'static str {
+        match self {
+            Self::Routes(_) => "",
+            Self::Proxies(_) => "server.trusted_proxies",
+            Self::Hosts(_) => "server.allowed_hosts",
+        }
+    }
 }
 
 /// The networks whose forwarding headers are believed.
@@ -175,7 +243,7 @@ pub fn proxies(settings: &ServerSettings) -> Result<TrustedProxies, InvalidCidr>
 /// # Errors
 ///
 /// When one is not a host.
-pub fn hosts(settings: &ServerSettings) -> Result<HostRule, InvalidHost> {
+fn rule_of_hosts(settings: &ServerSettings) -> Result<HostRule, InvalidHost> {
     HostRule::new(&settings.server.allowed_hosts)
 }
 

@@ -19,6 +19,7 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
     let admission = app.admission.snapshot();
     let sample = &latest.sample;
     let caches: Vec<Value> = std::iter::once(app.accounts.snapshot())
+    let trial = app.config.trial();
         .chain(app.caches.snapshots())
         .map(|cache| cache_document(&cache))
         .collect();
@@ -71,7 +72,8 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
         "last_restart": app.restarter.last(),
         "config": {
             "version": app.config.current().0,
-            "confirm_by": app.config.trial().map(|trial| trial.until.to_string()),
+            "confirm_by": trial.map(|trial| trial.until.to_string()),
+            "otherwise": trial.map(|trial| trial.before),
         },
     })
 }

@@ -20,6 +20,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Origin, Problem, Rejection, attended};
@@ -63,7 +64,7 @@ pub struct Wall<R, G, H, C = SystemClock> {
     guards: G,
     handler: H,
     timing: Timing<C>,
-    deadlines: DeadlineTrust,
+    deadlines: ArcSwap<DeadlineTrust>,
     desk: Desk,
     refusals: Refusals,
     grpc: bool,
@@ -118,19 +119,24 @@ const API_POLICY: HeaderValue =
 impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
     /// Puts `guards` in front of `handler`.
     pub fn new(routes: R, guards: G, handler: H, timing: Timing<C>) -> Self {
-        let (deadlines, desk) = (DeadlineTrust::Nobody, Desk::new());
+        let (deadlines, desk) = (ArcSwap::from_pointee(DeadlineTrust::Nobody), Desk::new());
         let (refusals, grpc, over_tls) = (Refusals::default(), false, false);
         Self { routes, guards, handler, timing, deadlines, desk, refusals, grpc, over_tls }
     }
 
     /// The same that gives up sooner where one of these callers says so.
     #[must_use]
-    pub fn deadlines_of(mut self, callers: DeadlineTrust) -> Self {
-        self.deadlines = callers;
+    pub fn deadlines_of(self, callers: DeadlineTrust) -> Self {
+        self.set_deadlines_of(callers);
         self
     }
 
     /// The same that refuses gRPC requests in the words of gRPC.
+    /// From now on gives up sooner where one of these callers says so.
+    pub fn set_deadlines_of(&self, callers: DeadlineTrust) {
+        self.deadlines.store(Arc::new(callers));
+    }
+
     #[must_use]
     pub fn grpc(mut self) -> Self {
         self.grpc = true;
@@ -239,7 +245,7 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
         let request_id = given.and_then(|id| RequestId::accept(id.as_bytes()));
         let parent = head.headers.get(TRACEPARENT);
         let trace = parent.and_then(|parent| TraceContext::parse(parent.as_bytes()));
-        let asked = self.deadlines.asked(peer.0.ip(), &head.headers);
+        let asked = self.deadlines.load().asked(peer.0.ip(), &head.headers);
         let rule = matched.route.contract.deadline;
         let due = Due::new(rule, &self.timing.request_time, asked, now);
         let exchange = Exchange {

@@ -33,14 +33,14 @@ impl History {
         self.folder.write(&writing, NAME, serde_json::json!(active).to_string().as_bytes())
     }
 
-    /// The version that holds in place of the file whose text is `file`, if that is still what it
-    /// was; changes nothing.
+    /// The version that holds in place of the file whose text has the digest `file`, if that is still
+    /// what it was; changes nothing.
     ///
     /// # Errors
     ///
     /// When the note on disk cannot be read or is damaged.
-    pub fn active(&self, file: Option<&str>) -> Result<Option<u64>, HistoryError> {
-        let present = file.map(|text| Digest::of(text).to_string());
+    pub fn active(&self, file: Option<Digest>) -> Result<Option<u64>, HistoryError> {
+        let present = file.map(|digest| digest.to_string());
         let active = self.stored_active()?.filter(|active| active.file_sha256 == present);
         Ok(active.map(|active| active.version))
     }

@@ -76,6 +76,10 @@ impl Folder {
         let outcome = write_new(&temporary, content)
             .and_then(|()| fs::rename(&temporary, &path))
             .and_then(|()| self.sync());
+        if outcome.is_err() {
+            // On a full disk its blocks are wanted elsewhere.
+            let _ = fs::remove_file(&temporary);
+        }
         outcome.map_err(at(&path))
     }
 

@@ -60,6 +60,43 @@ fn the_newest_twenty_are_kept_and_the_active_one() {
 }
 
 #[test]
+fn a_proposal_that_is_withdrawn_leaves_the_history_as_it_was() {
+    let (_dir, history) = history();
+    for i in 0..20 {
+        history.record(&i.to_string(), "t", NOW).unwrap();
+    }
+    let before = history.list().unwrap();
+    assert_eq!(history.propose("new", "t", NOW).unwrap(), (21, true));
+    assert_eq!(numbers(&history).len(), 21);
+    history.withdraw(21).unwrap();
+    assert_eq!(history.list().unwrap(), before);
+    // One that says what the newest says is that version, and stays.
+    assert_eq!(history.propose("19", "t", NOW).unwrap(), (20, false));
+    // Once taken it is one of twenty.
+    assert_eq!(history.propose("new", "t", NOW).unwrap(), (21, true));
+    assert_eq!(history.record("new", "t", NOW).unwrap(), 21);
+    assert_eq!(numbers(&history), (2..=21).rev().collect::<Vec<_>>());
+}
+
+#[test]
+fn what_holds_is_on_trial_or_is_no_longer_the_newest_is_not_withdrawn() {
+    let (_dir, history) = history();
+    for text in ["a", "b"] {
+        history.record(text, "t", NOW).unwrap();
+    }
+    history.withdraw(1).unwrap();
+    history.set_active(2, None).unwrap();
+    history.withdraw(2).unwrap();
+    history.clear_active().unwrap();
+    history.begin_trial(Trial { version: 2, before: 1, until: NOW }).unwrap();
+    history.withdraw(2).unwrap();
+    assert_eq!(numbers(&history), [2, 1]);
+    history.end_trial().unwrap();
+    history.withdraw(2).unwrap();
+    assert_eq!(numbers(&history), [1]);
+}
+
+#[test]
 fn what_is_on_trial_reads_back_and_keeps_both_of_its_versions() {
     let (_dir, history) = history();
     for i in 0..5 {
@@ -116,15 +153,15 @@ fn an_active_version_holds_until_the_file_changes() {
     let version = history.record("a = 2", "t", NOW).unwrap();
     history.set_active(version, Some(Digest::of("a = 1"))).unwrap();
     let reopened = History::open(&dir.path().join("a/history")).unwrap();
-    assert_eq!(reopened.active(Some("a = 1")).unwrap(), Some(version));
+    assert_eq!(reopened.active(Some(Digest::of("a = 1"))).unwrap(), Some(version));
     for changed in [Some("a = 1\n"), Some(""), None] {
-        assert_eq!(reopened.active(changed).unwrap(), None, "{changed:?}");
+        assert_eq!(reopened.active(changed.map(Digest::of)).unwrap(), None, "{changed:?}");
     }
     // Only looked at: the file as it was brings it back.
-    assert_eq!(reopened.active(Some("a = 1")).unwrap(), Some(version));
+    assert_eq!(reopened.active(Some(Digest::of("a = 1"))).unwrap(), Some(version));
     reopened.clear_active().unwrap();
     reopened.clear_active().unwrap();
-    assert_eq!(history.active(Some("a = 1")).unwrap(), None);
+    assert_eq!(history.active(Some(Digest::of("a = 1"))).unwrap(), None);
 }
 
 #[test]
@@ -133,7 +170,7 @@ fn without_a_file_an_active_version_holds_until_there_is_one() {
     let version = history.record("a = 2", "t", NOW).unwrap();
     history.set_active(version, None).unwrap();
     assert_eq!(history.active(None).unwrap(), Some(version));
-    assert_eq!(history.active(Some("")).unwrap(), None);
+    assert_eq!(history.active(Some(Digest::of(""))).unwrap(), None);
 }
 
 #[test]

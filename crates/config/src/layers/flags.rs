@@ -35,12 +35,7 @@ fn malformed(position: usize, set: &str) -> Finding {
     // What follows the key may be a secret.
     let end = set.find(|c: char| !(c.is_ascii_alphanumeric() || "_.-".contains(c)));
     let key = &set[..end.unwrap_or(set.len())];
-    Finding {
-        key: key.to_owned(),
-        value: None,
-        origin: flag(key),
-        message: format!("argument {position} of --set is not key=value"),
-    }
+    Finding::new(key, flag(key), format!("argument {position} of --set is not key=value"))
 }
 
 #[cfg(test)]

@@ -1,6 +1,4 @@
-use std::{
-    collections::BTreeMap, fmt, fs::File, io::Read as _, num::IntErrorKind, path::Path, sync::Arc,
-};
+use std::{collections::BTreeMap, fmt, num::IntErrorKind, path::Path, sync::Arc};
 
 use toml::{
     Spanned,
@@ -8,7 +6,11 @@ use toml::{
 };
 
 use super::places::Places;
-use crate::{Finding, Layer, Origin, Source, Value, join};
+use crate::{
+    Finding, Layer, Origin, Source, Value,
+    file::{self, Unread},
+    join,
+};
 
 /// A TOML file whose values know their line and column.
 ///
@@ -38,25 +40,28 @@ impl TomlSource {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, has more than 1 MiB or is not UTF-8.
+    /// When it cannot be read, is a pipe or a device, has more than 1 MiB or is not UTF-8.
     pub fn read(path: &Path) -> Result<Self, Finding> {
         let name: Arc<str> = path.display().to_string().into();
-        let mut bytes = Vec::new();
-        let read = File::open(path)
-            .and_then(|file| file.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes));
-        if let Err(error) = read {
-            return Err(whole(&name, format!("cannot be read: {error}")));
-        }
-        if bytes.len() > MAX_BYTES {
-            return Err(whole(&name, too_large()));
-        }
-        String::from_utf8(bytes).map(|text| Self { name: name.clone(), text }).map_err(|error| {
-            let valid = error.utf8_error().valid_up_to();
-            let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
-            let origin = Places::new(name, &text).origin(valid);
-            let message = "is not UTF-8 from here on, save the file as UTF-8".to_owned();
-            Finding { key: String::new(), value: None, origin, message }
-        })
+        let mut bytes = file::read(path, MAX_BYTES as u64).map_err(|unread| {
+            let message = match unread {
+                Unread::Io(error) => {
+                    let reason = file::reason(&error);
+                    format!("cannot be read: {reason}, accepts a file that this user may read")
+                }
+                Unread::NotAFile(kind) => format!("is {kind}, accepts a file, or a link to one"),
+                Unread::TooLarge => too_large(),
+            };
+            whole(&name, message)
+        })?;
+        String::from_utf8(std::mem::take(&mut *bytes))
+            .map(|text| Self { name: name.clone(), text })
+            .map_err(|error| {
+                let valid = error.utf8_error().valid_up_to();
+                let text = String::from_utf8_lossy(&error.as_bytes()[..valid]);
+                let origin = Places::new(name, &text).origin(valid);
+                Finding::new("", origin, "is not UTF-8 from here on, save the file as UTF-8")
+            })
     }
 
     /// The file's text.
@@ -114,8 +119,9 @@ impl Flattening<'_> {
                 *first = (span.start, message);
             }
         }
+        self.layer.unread |= !self.broken.is_empty();
         for (at, message) in self.broken.clone().into_values().take(MAX_SYNTAX_FINDINGS) {
-            self.find("", at, message);
+            self.find(&key_at(text, at), at, message);
         }
     }
 
@@ -128,6 +134,10 @@ impl Flattening<'_> {
                 let start: String = key.chars().take(20).collect();
                 self.find(&start, at, "is longer than any known key".to_owned());
             } else if let DeValue::Table(table) = value.get_ref() {
+                if table.is_empty() && !self.is_broken(at) {
+                    let origin = self.places.origin(at);
+                    self.layer.strays.tables.push((key.clone(), origin));
+                }
                 self.table(&key, table);
             } else if self.is_broken(at) || self.is_broken(value.span().start) {
                 continue;
@@ -194,7 +204,7 @@ impl Flattening<'_> {
     /// Without the value, since `key` may be a secret.
     fn find(&mut self, key: &str, at: usize, message: String) {
         let origin = self.places.origin(at);
-        self.layer.find(Finding { key: key.to_owned(), value: None, origin, message });
+        self.layer.find(Finding::new(key, origin, message));
     }
 }
 
@@ -210,11 +220,37 @@ fn segment(name: &str) -> String {
 
 fn whole(name: &Arc<str>, message: String) -> Finding {
     let origin = Origin::File { file: name.clone(), line: 0, column: 0 };
-    Finding { key: String::new(), value: None, origin, message }
+    Finding::new("", origin, message)
+}
+
+/// The key that the line of `at` begins with, below the last table before it, as far as a look at the
+/// text can tell: that line is no TOML.
+fn key_at(text: &str, at: usize) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let name = |text: &str| -> Option<String> {
+        let text = text.trim();
+        let fits = !text.is_empty() && text.len() <= MAX_KEY_BYTES && text.chars().all(bare);
+        fits.then(|| text.to_owned())
+    };
+    let start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let (before, line) = text.split_at_checked(start).unwrap_or((text, ""));
+    let line = line.lines().next().unwrap_or_default();
+    if let Some(header) = line.trim_start().strip_prefix('[') {
+        return name(header.split(']').next().unwrap_or_default()).unwrap_or_default();
+    }
+    let Some(key) = line.split_once('=').and_then(|(key, _)| name(key)) else {
+        return String::new();
+    };
+    let header = before.lines().rev().find_map(|line| line.trim_start().strip_prefix('['));
+    match header.map(|header| name(header.split(']').next().unwrap_or_default())) {
+        None => key,
+        Some(Some(table)) => join(&table, &key),
+        Some(None) => String::new(),
+    }
 }
 
 fn too_large() -> String {
-    format!("the file is larger than {} KiB", MAX_BYTES >> 10)
+    format!("the file is larger than {} KiB, accepts less", MAX_BYTES >> 10)
 }
 
 #[cfg(test)]
@@ -258,9 +294,9 @@ mod tests {
         let text = "a = 1\nb = = 2\nc = 3\na = 4\nd = [1, 2\n";
         let source = layer(text);
         let starts = [
-            "t.toml:2:5: not valid TOML: extra `=`",
-            "t.toml:4:1: not valid TOML: duplicate key `a`, keep one",
-            "t.toml:5:10: not valid TOML: unclosed array",
+            "t.toml:2:5: b: not valid TOML: extra `=`",
+            "t.toml:4:1: a: not valid TOML: duplicate key `a`, keep one",
+            "t.toml:5:10: d: not valid TOML: unclosed array",
         ];
         let found = findings(text);
         assert_eq!(found.len(), starts.len(), "{found:?}");
@@ -321,6 +357,38 @@ mod tests {
         let many: String = (0..MAX_KEYS + 500).map(|i| format!("k{i}=1\n")).collect();
         assert_eq!(findings(&many).len(), 1);
         assert_eq!(layer(&many).len(), MAX_KEYS);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_a_pipe_and_a_device_are_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+        assert!(made.success());
+        for path in [dir.path(), &pipe, Path::new("/dev/zero")] {
+            let told = TomlSource::read(path).unwrap_err().to_string();
+            assert!(told.contains("accepts a file, or a link to one"), "{told}");
+        }
+        // Kubernetes mounts files as links to links.
+        fs::write(dir.path().join("real"), "a = 1").unwrap();
+        std::os::unix::fs::symlink("real", dir.path().join("..data")).unwrap();
+        std::os::unix::fs::symlink("..data", dir.path().join("link")).unwrap();
+        assert_eq!(TomlSource::read(&dir.path().join("link")).unwrap().text(), "a = 1");
+    }
+
+    #[test]
+    fn a_line_that_is_no_toml_tells_its_key_where_it_can() {
+        for (text, key) in [
+            ("a = = 1", "a"),
+            ("[t.u]\n\nb = = 1", "t.u.b"),
+            ("[t]\n[u\na = 1", "u"),
+            ("[t]\n\"q\" = = 1", ""),
+            ("[\"t\"]\na = = 1", ""),
+            ("words", ""),
+        ] {
+            assert_eq!(layer(text).findings[0].key, key, "{text}");
+        }
     }
 
     #[test]

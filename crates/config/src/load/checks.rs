@@ -7,6 +7,8 @@ use crate::{Entry, Finding, Origin, Value};
 pub struct Checks<'a> {
     pub(super) entries: &'a [Entry],
     pub(super) findings: Vec<Finding>,
+    /// Whether a source may have set what now has its default.
+    pub(super) unread: bool,
 }
 
 impl Checks<'_> {
@@ -15,7 +17,7 @@ impl Checks<'_> {
     /// default.
     #[must_use]
     pub fn are_known(&self, keys: &[&str]) -> bool {
-        let unread = self.findings.iter().any(|finding| finding.key.is_empty());
+        let unread = self.unread || self.findings.iter().any(|finding| finding.key.is_empty());
         let wrong = |key: &str| self.findings.iter().any(|finding| finding.key == key);
         keys.iter().all(|key| !wrong(key) && (!unread || self.is_set(key)))
     }
@@ -39,7 +41,8 @@ impl Checks<'_> {
 
     fn find(&mut self, key: &str, value: Option<String>, message: String) {
         let origin = self.entry(key).map_or(Origin::Default, |entry| entry.origin.clone());
-        self.findings.push(Finding { key: key.to_owned(), value, origin, message });
+        let finding = Finding::new(key, origin, message);
+        self.findings.push(Finding { value, ..finding });
     }
 
     fn entry(&self, key: &str) -> Option<&Entry> {

@@ -183,3 +183,74 @@ fn what_a_source_could_not_say_is_not_known() {
         });
     assert_eq!(found.unwrap_err().len(), 1);
 }
+
+#[test]
+fn a_variable_that_is_a_key_in_all_but_its_spelling_is_a_mistake() {
+    let names = ["GABION_RATE_QUOTA", "gabion_rate__burst", "GABION_RATE__BRST"];
+    let others = [
+        "GABION_RATE",
+        "GABION_SERVICE_HOST",
+        "GABION_CONFIG",
+        "GABION_CPU",
+        "RATE_QUOTA",
+        "GABION_",
+    ];
+    let vars = names.iter().chain(&others).map(|name| ((*name).to_owned(), "1".to_owned()));
+    let layers = Layers::new().with(EnvSource::new(vars));
+    let found = load(&Server::default(), layers).unwrap_err();
+    let told: Vec<_> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "environment GABION_RATE_QUOTA: rate.quota: sets nothing as it is spelled, did you mean \
+             GABION_RATE__QUOTA?",
+            "environment GABION_RATE__BRST: rate.brst: is not a known key, did you mean rate.burst? \
+             (GABION_RATE__BURST)",
+            "environment gabion_rate__burst: rate.burst: sets nothing as it is spelled, did you mean \
+             GABION_RATE__BURST?",
+        ],
+    );
+}
+
+#[test]
+fn a_table_where_there_is_none_is_a_mistake_even_without_a_key() {
+    let found = mistakes(file("[rat]\n[cpu]\n[rate]\n[level.x]\ny = 1\n"));
+    assert_eq!(
+        found,
+        [
+            "gabion.toml:1:2: rat: is not a known table, did you mean [rate]?",
+            "gabion.toml:2:2: cpu: is a value and no table, write it as cpu = …",
+            "gabion.toml:5:5: level.x.y: lies below level, which is a value and no table",
+        ],
+    );
+}
+
+#[test]
+fn a_finding_serializes_with_the_parts_of_its_place() {
+    let vars = [("GABION_RATE__QUOTA".to_owned(), "fast".to_owned())];
+    let layers = file("\n leve = 1\n")
+        .with(EnvSource::new(vars))
+        .with(FlagSource::new(&["cpu=x".to_owned()]))
+        .with(TomlSource::read("/nonexistent/a.toml".as_ref()));
+    let found = serde_json::to_value(load(&Server::default(), layers).unwrap_err()).unwrap();
+    let origins: Vec<_> = found.as_array().unwrap().iter().map(|it| it["origin"].clone()).collect();
+    assert_eq!(
+        origins,
+        [
+            serde_json::json!({"kind": "file", "file": "/nonexistent/a.toml"}),
+            serde_json::json!({"kind": "file", "file": "gabion.toml", "line": 2, "column": 9}),
+            serde_json::json!({"kind": "environment", "variable": "GABION_RATE__QUOTA"}),
+            serde_json::json!({"kind": "flag", "flag": "--set cpu"}),
+        ],
+    );
+    assert_eq!(found[1]["nearest"], "level");
+    assert_eq!((&found[2]["value"], &found[2]["nearest"]), (&"\"fast\"".into(), &().into()));
+}
+
+#[test]
+fn a_refusal_of_a_running_part_is_told_with_value_and_place() {
+    let loaded = load(&Server::default(), file("\nhead = '7s'")).unwrap();
+    let refused = Refused(vec![Refusal::new("head", "is too short for now, accepts 8s")]);
+    let told = loaded.findings(&refused)[0].to_string();
+    assert_eq!(told, "gabion.toml:2:8: head = \"7s\": is too short for now, accepts 8s");
+}

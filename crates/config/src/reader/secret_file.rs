@@ -31,8 +31,7 @@ impl Reader {
                 self.values.insert(key.to_owned(), (Value::Text(text), origin));
             }
             Err(message) => {
-                let value = Some(path.to_string());
-                self.find(Finding { key: file_key, value, origin, message });
+                self.find(Finding::new(file_key, origin, message).of(path.to_string()));
             }
         }
     }

@@ -1,6 +1,6 @@
 use std::{fmt, str::FromStr, time::Duration};
 
-use gabion_config::{ByteSize, Setting, Value};
+use gabion_config::{ByteSize, Form, Setting, Value};
 
 /// Bytes per second, written as `1KiB/s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -44,6 +44,7 @@ impl fmt::Display for ByteRate {
 
 impl Setting for ByteRate {
     const ACCEPTS: &'static str = "a rate as 512B/s or 1KiB/s";
+    const FORM: Form = Form::Spelled(r"[0-9]+\s*(B|KiB|MiB|GiB)\s*/s");
 
     fn parse(value: &Value) -> Option<Self> {
         let Value::Text(text) = value else { return None };

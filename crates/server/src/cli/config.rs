@@ -6,7 +6,7 @@ use gabion_config::{History, TomlSource};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Context, Failure, offline, output::say};
+use super::{Context, Failure, failure::USAGE, offline, output::say};
 use crate::{
     config::{Candidate, ConfigError},
     settings::ServerSettings,
@@ -17,7 +17,9 @@ use crate::{
 #[derive(Subcommand)]
 pub(super) enum ConfigCommand {
     /// Find every mistake at once; exit code 2 if there are any
-    #[command(after_help = "Example:\n  gabion config check --config gabion.toml")]
+    #[command(
+        after_help = "Examples:\n  gabion config check --config gabion.toml\n  gabion config check --json | jq -r '.findings[] | \"\\(.key): \\(.message)\"'"
+    )]
     Check,
     /// Show every value with its origin; secrets are hidden
     #[command(after_help = "Example:\n  gabion config show | grep rate")]
@@ -25,6 +27,11 @@ pub(super) enum ConfigCommand {
     /// Print a commented file with every key, its default and range
     #[command(after_help = "Example:\n  gabion config reference > gabion.toml")]
     Reference,
+    /// Print a JSON schema of the file, for editors that check and complete it
+    #[command(
+        after_help = "Example:\n  gabion config schema > gabion.schema.json\n  and as the first line of gabion.toml, for editors that know Taplo:\n  #:schema ./gabion.schema.json"
+    )]
+    Schema,
     /// Take FILE as the new configuration; it holds until the configuration file changes
     #[command(
         after_help = "Examples:\n  gabion config apply new.toml\n  gabion config apply new.toml --confirm 60s && gabion status && gabion config confirm"
@@ -58,6 +65,10 @@ pub(super) async fn run(context: Context, command: ConfigCommand) -> Result<(), 
             say(gabion_config::reference(&ServerSettings::default()).trim_end());
             Ok(())
         }
+        ConfigCommand::Schema => {
+            say(&format!("{:#}", gabion_config::json_schema(&ServerSettings::default())));
+            Ok(())
+        }
         ConfigCommand::Apply { file, confirm } => apply_file(&context, file, confirm).await,
         ConfigCommand::Confirm => confirm(&context).await,
         ConfigCommand::History => history(&context),
@@ -66,13 +77,21 @@ pub(super) async fn run(context: Context, command: ConfigCommand) -> Result<(), 
 }
 
 fn check(context: &Context) -> Result<(), Failure> {
-    let loaded = context.sources.load().map_err(ConfigError::Findings)?;
+    let loaded = match context.sources.load() {
+        Ok(loaded) => loaded,
+        Err(findings) if context.json => {
+            say(&json!({"mistakes": findings.len(), "findings": findings}).to_string());
+            return Err(Failure::told(USAGE));
+        }
+        Err(findings) => return Err(ConfigError::Findings(findings).into()),
+    };
     if context.json {
         let unwise = loaded.settings.unwise();
         let unwise: Vec<Value> =
             unwise.iter().map(|(key, reason)| json!({"key": key, "reason": reason})).collect();
         let not_honoured = loaded.settings.not_honoured();
-        let told = json!({"mistakes": 0, "not_honoured": not_honoured, "unwise": unwise});
+        let told =
+            json!({"mistakes": 0, "findings": [], "not_honoured": not_honoured, "unwise": unwise});
         say(&told.to_string());
         return Ok(());
     }
@@ -124,10 +143,14 @@ async fn apply_file(
     if context.is_running().await {
         // The server makes it hold once it has accepted it, as it does with earlier versions.
         let folder = context.data_dir().config();
-        let version = new.record(&folder, "gabion config apply", SystemClock::new().unix())?;
-        if let Some(answer) = ask_rollback(context, Some(version), confirm.as_deref()).await? {
-            return told(context, &answer, "");
+        let proposal = new.propose(&folder, "gabion config apply", SystemClock::new().unix())?;
+        let asked = ask_rollback(context, Some(proposal.version), confirm.as_deref()).await;
+        if let Ok(Some(answer)) = &asked {
+            return told(context, answer, "");
         }
+        // What nobody has taken is no part of the history.
+        proposal.withdraw()?;
+        asked?;
     }
     if confirm.is_some() {
         return Err(Failure::new(

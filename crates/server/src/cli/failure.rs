@@ -19,6 +19,11 @@ impl Failure {
         Self { code: USAGE, told: told.into() }
     }
 
+    /// What it is was told already.
+    pub(super) fn told(code: u8) -> Self {
+        Self { code, told: String::new() }
+    }
+
     /// The same, with a line more.
     pub(super) fn and(mut self, line: &str) -> Self {
         self.told.push_str("\n  ");

@@ -31,9 +31,35 @@ pub(super) async fn status(context: &Context) -> Result<(), Failure> {
         admission["limit"],
         status["limits"]["connections_open"],
     ));
+    for bulkhead in status["limits"]["bulkheads"].as_array().into_iter().flatten() {
+        say(&format!(
+            "  {:<12} {} of {} places, {} waiting",
+            text(&bulkhead["name"]),
+            bulkhead["used"],
+            bulkhead["places"],
+            bulkhead["waiting"],
+        ));
+    }
     for hitter in status["limits"]["heavy_hitters"].as_array().into_iter().flatten() {
         let (key, limit) = (text(&hitter["key"]), text(&hitter["limit"]));
         say(&format!("refused {} times of late: {key} (limit {limit})", hitter["refusals"]));
+    }
+    let config = &status["config"];
+    say(&format!("configuration version {}", config["version"]));
+    if let Some(until) = config["confirm_by"].as_str() {
+        say(&format!(
+            "  on trial until {until}, then version {} comes back; to keep it: gabion config confirm",
+            config["otherwise"]
+        ));
+    }
+    let tls = &status["tls"];
+    if let Some(expires) = tls["expires_at"].as_str() {
+        let names = tls["names"].as_array().into_iter().flatten().map(text);
+        let names = names.collect::<Vec<_>>().join(", ");
+        say(&format!("certificate of {names} good until {expires}"));
+    }
+    if let Some(problem) = tls["problem"].as_str() {
+        say(&format!("  its files are not taken: {problem}"));
     }
     for alert in status["alerts"].as_array().into_iter().flatten() {
         say(&format!("ALERT since {}: {}", text(&alert["since"]), text(&alert["message"])));

@@ -52,8 +52,15 @@ impl<'a> Candidate<'a> {
     /// # Errors
     ///
     /// When the history cannot be written.
-    pub fn record(&self, folder: &Path, author: &str, now: UnixTime) -> Result<u64, ConfigError> {
-        Ok(History::open(folder)?.record(&self.text, author, now)?)
+    pub fn propose(
+        &self,
+        folder: &Path,
+        author: &str,
+        now: UnixTime,
+    ) -> Result<Proposal, ConfigError> {
+        let history = History::open(folder)?;
+        let (version, new) = history.propose(&self.text, author, now)?;
+        Ok(Proposal { history, version, new })
     }
 
     /// Lets it hold from the next start until the file changes, without a running server; the caller
@@ -63,7 +70,7 @@ impl<'a> Candidate<'a> {
     ///
     /// When the history cannot be written.
     pub fn hold(self, folder: &Path, author: &str, now: UnixTime) -> Result<Accepted, ConfigError> {
-        let holds = Holds::instead(self.sources)?;
+        let holds = Holds::instead(self.sources);
         let history = History::open(folder)?;
         let before = match read(self.sources, Some(&history), now) {
             Ok(before) => {
@@ -87,6 +94,26 @@ impl<'a> Candidate<'a> {
         };
         let loaded = self.sources.load_text("the last version", &text);
         Ok(loaded.map_or_else(|_| self.loaded.entries.clone(), |loaded| loaded.entries))
+    }
+}
+
+/// A version that waits for a running server to take it.
+pub struct Proposal {
+    history: History,
+    /// Its number.
+    pub version: u64,
+    new: bool,
+}
+
+impl Proposal {
+    /// Removes it: the server has not taken it.
+    ///
+    /// # Errors
+    ///
+    /// When the history cannot be written.
+    pub fn withdraw(self) -> Result<(), ConfigError> {
+        // The text of an earlier version is that version.
+        if self.new { Ok(self.history.withdraw(self.version)?) } else { Ok(()) }
     }
 }
 

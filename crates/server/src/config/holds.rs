@@ -29,15 +29,13 @@ pub(super) enum Holds {
 
 impl Holds {
     /// In place of the file as it is now.
-    pub(super) fn instead(sources: &Sources) -> Result<Self, ConfigError> {
-        let (text, _) = sources.read().map_err(ConfigError::Findings)?;
-        Ok(Self::Instead(text.as_deref().map(Digest::of)))
+    pub(super) fn instead(sources: &Sources) -> Self {
+        Self::Instead(sources.read().digest())
     }
 
     /// The same, after a trial.
-    pub(super) fn again(sources: &Sources) -> Result<Self, ConfigError> {
-        let (text, _) = sources.read().map_err(ConfigError::Findings)?;
-        Ok(Self::Again(text.as_deref().map(Digest::of)))
+    pub(super) fn again(sources: &Sources) -> Self {
+        Self::Again(sources.read().digest())
     }
 
     pub(super) fn note(&self, history: &History, version: u64) -> Result<(), HistoryError> {
@@ -61,15 +59,12 @@ pub(super) fn read(
     history: Option<&History>,
     now: UnixTime,
 ) -> Result<InEffect, ConfigError> {
-    let (text, layers) = match sources.read() {
-        Ok(read) => read,
-        // Told with every other mistake.
-        Err(unread) => return Err(ConfigError::Findings(sources.load().err().unwrap_or(unread))),
-    };
+    let file = sources.read();
+    let digest = file.digest();
     if let Some(history) = history
         && let Some(trial) = history.trial()?.filter(|trial| trial.until <= now)
     {
-        let holds = Holds::Again(text.as_deref().map(Digest::of));
+        let holds = Holds::Again(digest);
         // With mistakes by now it is no way back: what was tried stays.
         match earlier(sources, history, trial.before, holds) {
             Err(ConfigError::Findings(_)) => {}
@@ -77,12 +72,14 @@ pub(super) fn read(
         }
     }
     if let Some(history) = history
-        && let Some(version) = history.active(text.as_deref())?
+        && let Some(version) = history.active(digest)?
     {
         return earlier(sources, history, version, Holds::AsBefore(version));
     }
-    let loaded = sources.load_layers(layers).map_err(ConfigError::Findings)?;
-    Ok(InEffect { text: text.unwrap_or_default(), loaded, holds: Holds::AsFile })
+    let text = file.text().to_owned();
+    // A file that cannot be read is told with every other mistake.
+    let loaded = sources.load_file(file).map_err(ConfigError::Findings)?;
+    Ok(InEffect { text, loaded, holds: Holds::AsFile })
 }
 
 /// The version `version`, which `holds` so long.

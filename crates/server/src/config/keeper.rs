@@ -14,7 +14,7 @@ use super::{
     Accepted, ConfigError, InEffect, Sources,
     holds::{Holds, earlier, read},
 };
-use crate::settings::ServerSettings;
+use crate::{metrics::CONFIG_RELOADS, settings::ServerSettings};
 
 /// Owns the configuration in effect.
 pub struct ConfigKeeper {
@@ -22,11 +22,15 @@ pub struct ConfigKeeper {
     history: History,
     clock: SystemClock,
     live: Arc<Live<ServerSettings>>,
+    /// Locked for moments.
     current: Mutex<Current>,
+    /// Held by a change from its reading to its last subscriber, and by nobody who answers requests.
+    turn: Mutex<()>,
     /// Told when a trial begins or ends.
     trials: Notify,
 }
 
+#[derive(Clone)]
 struct Current {
     version: u64,
     entries: Arc<[Entry]>,
@@ -67,8 +71,8 @@ impl ConfigKeeper {
             entries: loaded.entries.into(),
             trial: trial.map(|trial| OnTrial::at(trial, clock)),
         };
-        let (current, trials) = (Mutex::new(current), Notify::new());
-        Ok(Self { sources, history, clock, live, current, trials })
+        let (current, turn, trials) = (Mutex::new(current), Mutex::new(()), Notify::new());
+        Ok(Self { sources, history, clock, live, current, turn, trials })
     }
 
     /// The settings in effect.
@@ -107,8 +111,8 @@ impl ConfigKeeper {
     /// # Errors
     ///
     /// As [`reload`](Self::reload).
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.read().map(drop)
+    pub async fn check(self: &Arc<Self>) -> Result<(), ConfigError> {
+        self.aside(|keeper| keeper.read().map(drop)).await
     }
 
     /// Takes the configuration as it stands; with `confirm` for that time only, unless it is
@@ -118,11 +122,17 @@ impl ConfigKeeper {
     ///
     /// Every mistake at once; nothing has changed then.
     pub async fn reload(
-        &self,
+        self: &Arc<Self>,
         author: &str,
         confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
-        self.take(self.read()?, author, confirm)
+        let author = author.to_owned();
+        let take = move |keeper: &Self| {
+            // Read in its turn: what is read later is not replaced by what was read before.
+            let turn = keeper.turn();
+            keeper.put(&turn, keeper.read()?, &author, confirm)
+        };
+        self.aside(move |keeper| counted(take(keeper))).await
     }
 
     /// Takes an earlier version: the one before, or the one named. It holds across restarts until
@@ -132,22 +142,28 @@ impl ConfigKeeper {
     ///
     /// When there is none, or it has mistakes by now; nothing has changed then.
     pub async fn rollback(
-        &self,
+        self: &Arc<Self>,
         version: Option<u64>,
         author: &str,
         confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
-        let version = match version {
-            Some(version) => version,
-            None => {
-                let (now, _) = self.current();
-                let versions = self.history.list()?;
-                let before = versions.iter().find(|version| version.number < now);
-                before.ok_or(ConfigError::NoSuchVersion)?.number
-            }
+        let author = author.to_owned();
+        let take = move |keeper: &Self| {
+            let turn = keeper.turn();
+            let version = match version {
+                Some(version) => version,
+                None => {
+                    let (now, _) = keeper.current();
+                    let versions = keeper.history.list()?;
+                    let before = versions.iter().find(|version| version.number < now);
+                    before.ok_or(ConfigError::NoSuchVersion)?.number
+                }
+            };
+            let holds = Holds::instead(&keeper.sources);
+            let found = earlier(&keeper.sources, &keeper.history, version, holds)?;
+            keeper.put(&turn, found, &author, confirm)
         };
-        let holds = Holds::instead(&self.sources)?;
-        self.take(earlier(&self.sources, &self.history, version, holds)?, author, confirm)
+        self.aside(move |keeper| counted(take(keeper))).await
     }
 
     /// Keeps what is on trial; its version.
@@ -155,15 +171,17 @@ impl ConfigKeeper {
     /// # Errors
     ///
     /// When there is nothing on trial, or the history cannot be written.
-    pub async fn confirm(&self) -> Result<u64, ConfigError> {
-        let mut current = self.lock();
-        let trial = current.trial.ok_or(ConfigError::NoTrial)?;
-        self.history.end_trial()?;
-        current.trial = None;
-        drop(current);
-        self.trials.notify_waiters();
-        info!(version = trial.trial.version, "configuration confirmed");
-        Ok(trial.trial.version)
+    pub async fn confirm(self: &Arc<Self>) -> Result<u64, ConfigError> {
+        self.aside(|keeper| {
+            let _turn = keeper.turn();
+            let trial = keeper.lock().trial.ok_or(ConfigError::NoTrial)?;
+            keeper.history.end_trial()?;
+            keeper.lock().trial = None;
+            keeper.trials.notify_waiters();
+            info!(version = trial.trial.version, "configuration confirmed");
+            Ok(trial.trial.version)
+        })
+        .await
     }
 
     /// What is on trial.
@@ -197,22 +215,30 @@ impl ConfigKeeper {
     /// # Errors
     ///
     /// When what held before cannot be read, or the history cannot be written.
-    pub async fn end_trial(&self, author: &str) -> Result<Option<Accepted>, ConfigError> {
+    pub async fn end_trial(
+        self: &Arc<Self>,
+        author: &str,
+    ) -> Result<Option<Accepted>, ConfigError> {
+        let author = author.to_owned();
+        self.aside(move |keeper| keeper.revert(&author)).await
+    }
+
+    fn revert(&self, author: &str) -> Result<Option<Accepted>, ConfigError> {
         // Held to the end: what is confirmed or applied meanwhile is not taken back.
-        let mut current = self.lock();
+        let turn = self.turn();
         let over = |on_trial: &OnTrial| on_trial.ends <= self.clock.now();
-        let Some(OnTrial { trial, .. }) = current.trial.filter(over) else { return Ok(None) };
+        let Some(OnTrial { trial, .. }) = self.lock().trial.filter(over) else { return Ok(None) };
         warn!(
             version = trial.version,
             "the configuration was not confirmed in time; version {} comes back", trial.before
         );
-        let before = Holds::again(&self.sources)
-            .and_then(|holds| earlier(&self.sources, &self.history, trial.before, holds));
-        let taken = before.and_then(|before| self.put(&mut current, before, author, None));
+        let holds = Holds::again(&self.sources);
+        let before = earlier(&self.sources, &self.history, trial.before, holds);
+        let taken = counted(before.and_then(|it| self.put(&turn, it, author, None)));
         if let Err(error) = &taken {
             error!(reason = error_chain(error), "the version before cannot come back");
             // Not again and again: a start tries once more, as the note on disk stays.
-            current.trial = None;
+            self.lock().trial = None;
         }
         taken.map(Some)
     }
@@ -222,38 +248,75 @@ impl ConfigKeeper {
         read(&self.sources, Some(&self.history), UnixTime::from_millis(0))
     }
 
-    fn take(
-        &self,
-        found: InEffect,
-        author: &str,
-        confirm: Option<Duration>,
-    ) -> Result<Accepted, ConfigError> {
-        self.put(&mut self.lock(), found, author, confirm)
+    /// Does `work`, which reads and writes files, where it holds up no requests.
+    async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> T {
+        let keeper = Arc::clone(self);
+        match tokio::task::spawn_blocking(move || work(&keeper)).await {
+            Ok(done) => done,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The process ends, and whoever waits for this with it.
+                Err(_) => std::future::pending().await,
+            },
+        }
     }
 
-    /// One change at a time, from the record to the last subscriber: that is what `current` is locked for.
+    /// One change at a time, from the question to the last subscriber: that is what the turn is for. Whoever cannot follow is asked first; then the change is written down, and then it holds.
     fn put(
         &self,
-        current: &mut Current,
+        _turn: &Turn<'_>,
         InEffect { text, loaded, holds }: InEffect,
         author: &str,
         confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
-        let version = self.history.record(&text, author, self.clock.unix())?;
-        let on_trial = self.tried(current, version, &holds, confirm);
+        let current = self.lock().clone();
+        let changed = diff(&current.entries, &loaded.entries);
+        let prepared = self.live.prepare(loaded.settings.clone(), changed.clone());
+        let prepared =
+            prepared.map_err(|refused| ConfigError::Findings(loaded.findings(&refused)))?;
+        let (version, new) = self.history.propose(&text, author, self.clock.unix())?;
+        let on_trial = self.tried(&current, version, &holds, confirm);
+        if let Err(error) = self.write_down(version, on_trial, &holds) {
+            self.unwrite(&current, new.then_some(version));
+            return Err(error.into());
+        }
+        *self.lock() = Current { version, entries: loaded.entries.into(), trial: on_trial };
+        prepared.commit();
+        // Now earlier ones may give way. Failing that, the next change does it.
+        let _ = self.history.record(&text, author, self.clock.unix());
+        self.trials.notify_waiters();
+        info!(version, author, changed = changed.len(), "configuration taken");
+        Ok(Accepted { version, changed, trial: on_trial.map(|on_trial| on_trial.trial) })
+    }
+
+    fn write_down(
+        &self,
+        version: u64,
+        on_trial: Option<OnTrial>,
+        holds: &Holds,
+    ) -> Result<(), HistoryError> {
         match &on_trial {
             // The way back is on disk before the change is.
             Some(on_trial) => self.history.begin_trial(on_trial.trial)?,
             // Also one that could not be taken back and is on disk alone.
             None => self.history.end_trial()?,
         }
-        holds.note(&self.history, version)?;
-        let changed = diff(&current.entries, &loaded.entries);
-        *current = Current { version, entries: loaded.entries.into(), trial: on_trial };
-        self.live.swap(loaded.settings);
-        self.trials.notify_waiters();
-        info!(version, author, changed = changed.len(), "configuration taken");
-        Ok(Accepted { version, changed, trial: on_trial.map(|on_trial| on_trial.trial) })
+        holds.note(&self.history, version)
+    }
+
+    /// Takes back what was written of a change that does not hold, as far as the disk lets it.
+    fn unwrite(&self, current: &Current, version: Option<u64>) {
+        let trial = match current.trial {
+            Some(on_trial) => self.history.begin_trial(on_trial.trial),
+            None => self.history.end_trial(),
+        };
+        let withdrawn = version.map_or(Ok(()), |version| self.history.withdraw(version));
+        for error in [trial, withdrawn].into_iter().filter_map(Result::err) {
+            warn!(reason = error_chain(&error), "a change that does not hold is still on disk");
+        }
     }
 
     /// The trial that begins or goes on when `version` is taken.
@@ -279,9 +342,27 @@ impl ConfigKeeper {
         }
     }
 
+    fn turn(&self) -> Turn<'_> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+type Turn<'a> = MutexGuard<'a, ()>;
+
+/// Counts how a change ended.
+fn counted(taken: Result<Accepted, ConfigError>) -> Result<Accepted, ConfigError> {
+    let outcome = match &taken {
+        Ok(_) => "taken",
+        Err(ConfigError::History(HistoryError::Io { .. })) => "failed",
+        Err(_) => "refused",
+    };
+    // Not bound once: the first configuration is read before there is a recorder.
+    metrics::counter!(CONFIG_RELOADS, "outcome" => outcome).increment(1);
+    taken
 }
 
 impl OnTrial {

@@ -1,6 +1,8 @@
 use std::path::PathBuf;
 
-use gabion_config::{EnvSource, Finding, FlagSource, Layers, Loaded, TomlSource, load_checked};
+use gabion_config::{
+    Digest, EnvSource, Finding, FlagSource, Layers, Loaded, TomlSource, load_checked,
+};
 
 use super::checks::fit;
 use crate::{
@@ -19,25 +21,43 @@ pub struct Sources {
     pub sets: Vec<String>,
 }
 
-/// The text of the file; `None` without a file.
-type Text = Option<String>;
+/// What there is in place of a file; `None` without one.
+pub(super) struct FileNow(Option<Result<TomlSource, Finding>>);
+
+impl FileNow {
+    /// What it says now, so that a change is seen. Of one that cannot be read nothing is known but that:
+    /// whatever is decided then holds until it can be read.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.0.as_ref().map(|file| Digest::of(file.as_ref().map_or(UNREADABLE, TomlSource::text)))
+    }
+
+    /// Its text; empty without a file.
+    pub(super) fn text(&self) -> &str {
+        self.0.as_ref().and_then(|file| file.as_ref().ok()).map_or("", TomlSource::text)
+    }
+}
+
+/// No text of a file: TOML has no such character.
+const UNREADABLE: &str = "\0unreadable";
 
 impl Sources {
-    pub(super) fn read(&self) -> Result<(Text, Layers), Vec<Finding>> {
-        let file = self.file.as_deref().map(TomlSource::read).transpose();
-        let file = file.map_err(|finding| vec![finding])?;
-        let text = file.as_ref().map(|file| file.text().to_owned());
-        Ok((text, Layers::new().with(file)))
+    pub(super) fn read(&self) -> FileNow {
+        FileNow(self.file.as_deref().map(TomlSource::read))
+    }
+
+    /// With the file as it was read.
+    pub(super) fn load_file(
+        &self,
+        FileNow(file): FileNow,
+    ) -> Result<Loaded<ServerSettings>, Vec<Finding>> {
+        self.load_layers(Layers::new().with(file))
     }
 
     fn layers(&self, layers: Layers) -> Layers {
         layers.with(EnvSource::new(self.environment.clone())).with(FlagSource::new(&self.sets))
     }
 
-    pub(super) fn load_layers(
-        &self,
-        layers: Layers,
-    ) -> Result<Loaded<ServerSettings>, Vec<Finding>> {
+    fn load_layers(&self, layers: Layers) -> Result<Loaded<ServerSettings>, Vec<Finding>> {
         load_checked(&ServerSettings::default(), self.layers(layers), fit)
     }
 
@@ -48,8 +68,7 @@ impl Sources {
     /// Every mistake at once.
     pub fn load(&self) -> Result<Loaded<ServerSettings>, Vec<Finding>> {
         // A file that cannot be read is one mistake among others.
-        let file = self.file.as_deref().map(TomlSource::read);
-        self.load_layers(Layers::new().with(file))
+        self.load_file(self.read())
     }
 
     /// Reads everything with `text` in place of the file; `name` is told as its origin.

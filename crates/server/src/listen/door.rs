@@ -1,5 +1,6 @@
 use std::{future::Future, net::SocketAddr, sync::Arc};
 
+use arc_swap::ArcSwap;
 use gabion_limits::{ConnectionPermit, ConnectionsFull, TrustedProxies};
 use metrics::Counter;
 use tokio::net::TcpStream;
@@ -31,7 +32,7 @@ pub(super) enum Admitted {
 
 /// The proxies that say whom a connection is from.
 struct Proxies {
-    trusted: TrustedProxies,
+    trusted: ArcSwap<TrustedProxies>,
     accepted: Counter,
     untrusted: Counter,
     invalid: Counter,
@@ -50,12 +51,19 @@ impl Door {
         let counter =
             |outcome: &'static str| metrics::counter!(PROXY_HEADERS, "outcome" => outcome);
         self.proxies = Some(Proxies {
-            trusted,
+            trusted: ArcSwap::from_pointee(trusted),
             accepted: counter("accepted"),
             untrusted: counter("untrusted"),
             invalid: counter("invalid"),
         });
         self
+    }
+
+    /// From now on lets in connections of `trusted`, where it lets in those of proxies alone.
+    pub fn trust(&self, trusted: TrustedProxies) {
+        if let Some(proxies) = &self.proxies {
+            proxies.trusted.store(Arc::new(trusted));
+        }
     }
 
     /// Whether a socket carries requests from its first byte on.
@@ -67,7 +75,7 @@ impl Door {
     pub(super) fn admit(&self, entrance: &Entrance, peer: SocketAddr) -> Admitted {
         let found = match &self.proxies {
             None => entrance.table.admit(peer.ip()),
-            Some(proxies) if !proxies.trusted.contains(peer.ip()) => {
+            Some(proxies) if !proxies.trusted.load().contains(peer.ip()) => {
                 proxies.untrusted.increment(1);
                 return Admitted::Untrusted;
             }

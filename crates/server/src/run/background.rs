@@ -22,7 +22,8 @@ impl Prepared {
         let telemetry = Arc::clone(&app.telemetry);
         let (accounts, handle) = (app.accounts.clone(), app.handle());
         let tls = app.tls.clone();
-        app.settings.subscribe(move |settings| {
+        app.settings.subscribe(move |step| {
+            let settings = step.new;
             accounts.set_ttl(settings.cache.ttl);
             if let Some(app) = handle.upgrade() {
                 app.caches.set_ttl(settings.cache.ttl);

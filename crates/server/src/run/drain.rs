@@ -2,11 +2,14 @@ use std::{convert::Infallible, time::Duration};
 
 use gabion_errors::error_chain;
 use gabion_lifecycle::{Inherited, Outcome, Signal, Signals};
-use tokio::task::JoinHandle;
+use tokio::{sync::Notify, task::JoinHandle, time::MissedTickBehavior};
 use tracing::{error, info, warn};
 
 use super::prepare::{Prepared, text};
 use crate::{audit::Actor, config::ConfigError, data_dir::DataLock, watch_file::FileWatch};
+
+/// How often the file is looked at even when nobody tells of a change, as on a network's file system.
+const LOOK: Duration = Duration::from_secs(60);
 
 impl Prepared {
     /// Waits for the predecessor to go, takes what it left, and then does nothing for ever.
@@ -49,9 +52,7 @@ impl Prepared {
         mut signals: Signals,
         accepting: &mut [JoinHandle<()>],
     ) -> Outcome {
-        let mut file = self.file.as_deref().and_then(FileWatch::begin);
-        let mut seen = self.seen.clone();
-        self.reload_if_changed(&mut seen).await;
+        let hangup = Notify::new();
         let draining = async {
             self.drain.begun().await;
             self.notifier.stopping();
@@ -68,7 +69,33 @@ impl Prepared {
             let spent = self.app.now().saturating_since(begun);
             self.drain.finished(within.saturating_sub(spent)).await
         };
-        tokio::pin!(draining);
+        // Beside the signals: a file system that does not answer keeps nobody from ending the process.
+        let following = self.follow_configuration(&hangup);
+        tokio::pin!(draining, following);
+        loop {
+            tokio::select! {
+                outcome = &mut draining => return outcome,
+                never = &mut following => match never {},
+                signal = signals.next() => match signal {
+                    Signal::Drain if !self.drain.is_draining() => {
+                        let notice = self.app.settings.load().lifecycle.notice();
+                        self.drain.begin_with_notice(notice);
+                    }
+                    Signal::Reload => hangup.notify_one(),
+                    _ => return Outcome::Cut { connections: self.drain.open() },
+                },
+            }
+        }
+    }
+
+    /// Takes the configuration when its file changes, and on each hangup.
+    async fn follow_configuration(&self, hangup: &Notify) -> Infallible {
+        let mut file = self.file.as_deref().and_then(FileWatch::begin);
+        let mut seen = self.seen.clone();
+        self.reload_if_changed(&mut seen).await;
+        let mut looks = tokio::time::interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        looks.reset();
         loop {
             let changed = async {
                 match &mut file {
@@ -77,26 +104,22 @@ impl Prepared {
                 }
             };
             tokio::select! {
-                outcome = &mut draining => return outcome,
-                signal = signals.next() => match signal {
-                    Signal::Drain if !self.drain.is_draining() => {
-                        let notice = self.app.settings.load().lifecycle.notice();
-                        self.drain.begin_with_notice(notice);
-                    }
-                    Signal::Reload => {
-                        self.reload("signal").await;
-                        // Also when the configuration was not taken.
-                        self.app.tls.iter().for_each(|tls| tls.reload_soon());
-                    }
-                    _ => return Outcome::Cut { connections: self.drain.open() },
-                },
                 () = changed => self.reload_if_changed(&mut seen).await,
+                _ = looks.tick() => self.reload_if_changed(&mut seen).await,
+                () = hangup.notified() => {
+                    self.reload("signal").await;
+                    // Also when the configuration was not taken.
+                    self.app.tls.iter().for_each(|tls| tls.reload_soon());
+                }
             }
         }
     }
 
     async fn reload_if_changed(&self, seen: &mut Option<String>) {
-        let text = text(self.file.as_deref());
+        let file = self.file.clone();
+        let Ok(text) = tokio::task::spawn_blocking(move || text(file.as_deref())).await else {
+            return;
+        };
         if text != *seen {
             *seen = text;
             self.reload("file").await;

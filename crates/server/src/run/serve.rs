@@ -1,10 +1,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use gabion_auth::Username;
+use gabion_config::{Refusal, Step};
 use gabion_errors::error_chain;
 use gabion_lifecycle::{Acceptor, Inherited, Signals, State};
 use gabion_limits::{
-    DeadlineTrust, HostRule, LimitMode,
+    LimitMode,
     admission::{Admission, Fixed},
 };
 use gabion_tower::guards::AuthenticateGuard;
@@ -19,7 +20,7 @@ use crate::{
     listen::{Door, Entrance, serve},
     routes::{self, Endpoint},
     settings::ServerSettings,
-    stack::{Face, hosts, proxies, stack},
+    stack::{Deadlines, Face, Hosts, proxies, stack},
 };
 
 /// Local commands in flight at once.
@@ -53,7 +54,9 @@ impl Prepared {
         if settings.server.proxy_protocol {
             door = door.behind(proxies(&settings).map_err(refused)?);
         }
-        let entrance = Entrance { door: Arc::new(door), ..local_entrance.clone() };
+        let door = Arc::new(door);
+        app.settings.subscribe_checked(follow_proxies(&door, settings.server.proxy_protocol));
+        let entrance = Entrance { door, ..local_entrance.clone() };
         let authenticator = Arc::clone(&app.authenticator);
         app.restarter.on_sharing({
             let (app, authenticator) = (app.handle(), Arc::clone(&authenticator));
@@ -66,15 +69,14 @@ impl Prepared {
             Some(_) => routes::public(&all),
         };
         let face = |name| -> Result<_, RunError> {
-            let hosts = hosts(&settings).map_err(refused)?;
             let authenticate = AuthenticateGuard::new(Arc::clone(&authenticator));
             Ok(Face {
                 name,
                 authenticate,
                 admission: Arc::clone(&app.admission),
                 bulkheads: app.bulkheads.clone(),
-                hosts,
-                deadlines: DeadlineTrust::Proxies(proxies(&settings).map_err(refused)?),
+                hosts: Hosts::Configured,
+                deadlines: Deadlines::Proxies,
                 over_tls: app.tls.is_some(),
             })
         };
@@ -92,8 +94,8 @@ impl Prepared {
             authenticate,
             admission,
             bulkheads: Bulkheads::new(&settings.limits.bulkhead),
-            hosts: HostRule::default(),
-            deadlines: DeadlineTrust::Everybody,
+            hosts: Hosts::Any,
+            deadlines: Deadlines::Everybody,
             over_tls: false,
         };
         let local = Arc::new(stack(app, &all, local).map_err(failed)?);
@@ -153,6 +155,26 @@ impl Prepared {
         }
         let address = address.to_string();
         info!(address, scheme, generation = self.app.restarter.generation(), "ready");
+    }
+}
+
+/// Lets `door` follow the trusted proxies.
+fn follow_proxies(
+    door: &Arc<Door>,
+    behind: bool,
+) -> impl Fn(&Step<'_, ServerSettings>) -> Result<Box<dyn FnOnce()>, Refusal> + use<> {
+    let door = Arc::clone(door);
+    move |step| {
+        let refuse = |message: String| Refusal::new("server.trusted_proxies", message);
+        // Whatever the new settings say of it, this process has it on to its end.
+        if behind && step.new.server.trusted_proxies.is_empty() {
+            let message = "is empty while server.proxy_protocol is on, so nobody would get in; \
+                           accepts the proxies until a restart has turned that off";
+            return Err(refuse(message.to_owned()));
+        }
+        let trusted = proxies(step.new).map_err(|error| refuse(error.to_string()))?;
+        let door = Arc::clone(&door);
+        Ok(Box::new(move || door.trust(trusted)))
     }
 }
 

@@ -6,6 +6,7 @@ mod audit;
 mod bulkheads;
 mod canary;
 mod client;
+mod configuration;
 mod connections;
 mod durable;
 mod framing;

@@ -1,5 +1,9 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
+use arc_swap::ArcSwap;
 use gabion_errors::Rejection;
 use gabion_limits::{Forwarding, TrustedProxies};
 use tracing::warn;
@@ -9,7 +13,7 @@ use crate::{Exchange, Guard};
 /// Finds the client behind trusted proxies; every later guard uses its address.
 #[derive(Debug)]
 pub struct ClientGuard {
-    proxies: TrustedProxies,
+    proxies: ArcSwap<TrustedProxies>,
     warned_of_stranger: AtomicBool,
     warned_of_contradiction: AtomicBool,
 }
@@ -19,14 +23,20 @@ impl ClientGuard {
     #[must_use]
     pub fn new(proxies: TrustedProxies) -> Self {
         let [warned_of_stranger, warned_of_contradiction] = [false, false].map(AtomicBool::new);
+        let proxies = ArcSwap::from_pointee(proxies);
         Self { proxies, warned_of_stranger, warned_of_contradiction }
+    }
+
+    /// From now on believes forwarding headers from `proxies` only.
+    pub fn set(&self, proxies: TrustedProxies) {
+        self.proxies.store(Arc::new(proxies));
     }
 }
 
 impl Guard for ClientGuard {
     async fn check(&self, exchange: &mut Exchange) -> Result<(), Rejection> {
         let peer = exchange.peer.0.ip();
-        let (client, forwarding) = self.proxies.account(peer, &exchange.head.headers);
+        let (client, forwarding) = self.proxies.load().account(peer, &exchange.head.headers);
         exchange.client = client;
         match forwarding {
             Forwarding::Ignored if once(&self.warned_of_stranger) => {

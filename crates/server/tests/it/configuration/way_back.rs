@@ -1,0 +1,100 @@
+//! The way back, also when the file is broken, gone or unreadable.
+
+use std::fs;
+
+use serde_json::json;
+
+use super::{KEY, reload, text, value, versions, with_file};
+use crate::server::Home;
+
+#[test]
+fn what_the_running_server_refuses_leaves_no_version() {
+    let home = Home::new();
+    let server = home.start(&["auth.password.max_length=100"]);
+    let before = versions(&home);
+    let new = home.write("new.toml", "[auth.password]\nmin_length = 200\n");
+    // Good for the command, which does not know with what the server was started.
+    let told = home.run(&["config", "apply", &new]);
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert_eq!(versions(&home), before);
+    // What holds already is not taken away with it.
+    home.write("same.toml", "");
+    home.run(&["config", "apply", "same.toml"]).good();
+    assert_eq!(versions(&home), before);
+    drop(server);
+}
+
+/// Puts something that cannot be read in the place of the file.
+fn make_unreadable(home: &Home, how: &str) {
+    fs::remove_file(home.path("gabion.toml")).expect("it is there");
+    match how {
+        "a folder" => fs::create_dir(home.path("gabion.toml")).expect("a folder"),
+        "no text" => drop(home.write("gabion.toml", b"a = \"\xff\"")),
+        _ => {}
+    }
+}
+
+#[test]
+fn without_a_server_there_is_a_way_back_from_a_file_that_cannot_be_read() {
+    for how in ["a folder", "no text", "nothing"] {
+        let home = Home::new();
+        let file = home.write("gabion.toml", text("32KiB"));
+        with_file(&home, &file, &[]).stop();
+        make_unreadable(&home, how);
+        let serve = ["serve", "--config", &file];
+        assert_eq!(home.run(&serve).code, Some(2), "{how}");
+        home.run(&["config", "rollback", "--config", &file]).good();
+        let server = with_file(&home, &file, &[]);
+        let admin = server.admin();
+        assert_eq!(value(&server, &admin, KEY), "32KiB", "{how}");
+        // It goes on to hold as long as the file cannot be read, and no longer.
+        assert_eq!(reload(&server, &admin).expect(200).json()["changed"], json!([]));
+        server.stop();
+        home.write("new.toml", text("16KiB"));
+        home.run(&["config", "apply", "new.toml", "--config", &file]).good();
+        let server = with_file(&home, &file, &[]);
+        assert_eq!(value(&server, &server.admin(), KEY), "16KiB", "{how}");
+        server.stop();
+        let _ = fs::remove_dir(home.path("gabion.toml"));
+        home.write("gabion.toml", text("8KiB"));
+        let server = with_file(&home, &file, &[]);
+        assert_eq!(value(&server, &server.admin(), KEY), "8KiB", "{how}");
+    }
+}
+
+#[test]
+fn a_running_server_goes_back_though_the_file_cannot_be_read() {
+    let home = Home::new();
+    let file = home.write("gabion.toml", text("32KiB"));
+    let server = with_file(&home, &file, &[]);
+    let admin = server.admin();
+    home.write("new.toml", text("16KiB"));
+    home.run(&["config", "apply", "new.toml"]).good();
+    make_unreadable(&home, "a folder");
+    home.run(&["config", "rollback"]).good();
+    assert_eq!(value(&server, &admin, KEY), "32KiB");
+    reload(&server, &admin).expect(200);
+    server.stop();
+    let server = with_file(&home, &file, &[]);
+    assert_eq!(value(&server, &server.admin(), KEY), "32KiB");
+}
+
+#[test]
+fn the_status_in_words_tells_of_trial_and_bulkheads() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    home.write("new.toml", text("16KiB"));
+    home.run(&["config", "apply", "new.toml", "--confirm", "60s"]).good();
+    let told = home.run(&["status"]).good();
+    for part in [
+        "configuration version 2",
+        "on trial until",
+        "then version 1 comes back",
+        "login",
+        "export",
+        "places",
+    ] {
+        assert!(told.contains(part), "{part} is not in {told}");
+    }
+    drop(server);
+}
