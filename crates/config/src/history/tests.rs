@@ -6,6 +6,8 @@ use tempfile::TempDir;
 
 use super::*;
 
+mod crash;
+
 const NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
 
 fn history() -> (TempDir, History) {
