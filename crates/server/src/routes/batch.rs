@@ -103,13 +103,18 @@ async fn batch(app: &App, mounted: &Mounted, exchange: &mut Exchange, input: Inp
     let stack = mounted.stack.upgrade().ok_or_else(gone)?;
     let (peer, head) = (exchange.peer, &exchange.head);
     let (headers, authority) = (inherited(&head.headers), head.uri.authority().cloned());
+    // Where the host has to be depends on it.
+    let version = head.version;
     let items = requests.into_iter().map(|item| {
         let headers = headers.clone();
         let (authority, stack) = (authority.clone(), &stack);
         async move {
             let id = item.id.clone();
             let answer = match request(item, headers, authority) {
-                Ok(request) => stack.dispatch(request, peer).await,
+                Ok(mut request) => {
+                    *request.version_mut() = version;
+                    stack.dispatch(request, peer).await
+                }
                 Err(problem) => refusal(&problem),
             };
             (id, answer)
