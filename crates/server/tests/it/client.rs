@@ -51,6 +51,22 @@ impl Request {
         self
     }
 
+    /// Its fields beside Host and the length.
+    pub(crate) fn fields(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
+    /// Its body, if it has one.
+    pub(crate) fn content(&self) -> Option<&[u8]> {
+        self.body.as_deref()
+    }
+
+    /// The same request by another method.
+    pub(crate) fn by(mut self, method: &str) -> Self {
+        self.method = method.to_owned();
+        self
+    }
+
     /// What is sent.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         let bodies = ["POST", "PUT", "PATCH"].contains(&self.method.as_str());

@@ -20,6 +20,7 @@ mod logs;
 mod not_honoured;
 mod passwords;
 mod problem;
+mod provocations;
 mod proxy;
 mod races;
 mod rates;
