@@ -28,7 +28,7 @@ struct Kind {
 const MOST: u64 = 10;
 const COUNT_BITS: u32 = 8;
 /// Limits that a wall may have; what comes later shares the last place.
-const KINDS: usize = 16;
+const KINDS: usize = 32;
 
 impl Refusals {
     /// Whether a refusal has a line; then how many before it had none.
