@@ -163,7 +163,7 @@ fn a_secret_file_that_is_refused_is_not_shown() {
         ("store.sql_file", big.as_bytes()),
         ("store.redis_file", odd.as_slice()),
         ("auth.bootstrap.password_file", odd.as_slice()),
-        ("auth.password.pepper_file", CANARY[..10].as_bytes()),
+        ("auth.password.pepper_file", &CANARY.as_bytes()[..10]),
     ] {
         let home = Home::new();
         let path = home.write("odd", content);
