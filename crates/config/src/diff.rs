@@ -35,6 +35,12 @@ impl Changes {
         Self { listed: Vec::new(), everything: true }
     }
 
+    /// Those whose new value holds only after a restart.
+    pub fn needs_restart(&self) -> impl Iterator<Item = &str> {
+        let waits = self.listed.iter().filter(|changed| changed.change == Change::Restart);
+        waits.map(|changed| changed.key.as_str())
+    }
+
     /// Whether the key `path`, or one below it, is among them; of all keys where `path` is empty.
     #[must_use]
     pub fn touches(&self, path: &str) -> bool {

@@ -81,7 +81,8 @@ fn property(key: &Key) -> Json {
     property
 }
 
-/// Numbers and flags may be given as text too, as the environment gives them.
+/// Numbers and flags may be given as text too, as the environment gives them. Ranges say nothing of
+/// text and patterns nothing of numbers, so both stand side by side.
 fn form(key: &Key) -> Json {
     let spelled = |pattern: &str| json!({"type": "string", "pattern": anchored(pattern)});
     match (key.form, &key.bounds) {
@@ -91,38 +92,33 @@ fn form(key: &Key) -> Json {
             json!({"anyOf": [{"enum": words}, spelled(&words.join("|"))]})
         }
         (Form::Integer(most), bounds) => {
-            let mut number = json!({"type": "integer", "minimum": 0, "maximum": most});
-            number.narrow(bounds.as_ref());
-            json!({"anyOf": [number, spelled("\\+?[0-9]+")]})
+            let pattern = anchored("\\+?[0-9]+");
+            let number = json!({"type": ["integer", "string"], "minimum": 0, "maximum": most});
+            narrowed(number, bounds.as_ref(), &pattern)
         }
         (Form::Number, bounds) => {
-            let mut number = json!({"type": "number"});
-            number.narrow(bounds.as_ref());
-            let text = "[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?";
-            json!({"anyOf": [number, spelled(text)]})
+            let pattern = anchored("[+-]?([0-9]+\\.?[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]+)?");
+            narrowed(json!({"type": ["number", "string"]}), bounds.as_ref(), &pattern)
         }
-        (Form::Flag, _) => json!({"anyOf": [{"type": "boolean"}, spelled("true|false")]}),
-        (Form::List, _) => {
-            json!({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]})
+        (Form::Flag, _) => {
+            json!({"type": ["boolean", "string"], "pattern": anchored("true|false")})
         }
+        (Form::List, _) => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         (Form::Text, _) => json!({"type": "string"}),
     }
 }
 
-trait Narrow {
-    fn narrow(&mut self, bounds: Option<&Bounds>);
-}
-
-impl Narrow for Json {
-    /// To the range, as far as both ends are numbers.
-    fn narrow(&mut self, bounds: Option<&Bounds>) {
-        let Some(Bounds::Between(least, most)) = bounds else { return };
+/// `number` within the range, as far as its ends are numbers.
+fn narrowed(mut number: Json, bounds: Option<&Bounds>, pattern: &str) -> Json {
+    number["pattern"] = pattern.into();
+    if let Some(Bounds::Between(least, most)) = bounds {
         for (name, end) in [("minimum", least), ("maximum", most)] {
             if matches!(end, Value::Integer(_) | Value::Float(_)) {
-                self[name] = json!(end);
+                number[name] = json!(end);
             }
         }
     }
+    number
 }
 
 /// White space as [`str::trim`] knows it, which is not quite what `\s` is.

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::json;
 
 use super::{KEY, reload, text, value, versions, with_file};
-use crate::server::Home;
+use crate::{server::Home, tls::Authority};
 
 #[test]
 fn what_the_running_server_refuses_leaves_no_version() {
@@ -80,9 +80,9 @@ fn a_running_server_goes_back_though_the_file_cannot_be_read() {
 }
 
 #[test]
-fn the_status_in_words_tells_of_trial_and_bulkheads() {
-    let home = Home::new();
-    let server = home.start(&[]);
+fn the_status_in_words_tells_of_trial_bulkheads_and_certificate() {
+    let (home, ca) = (Home::new(), Authority::new());
+    let server = home.start(&ca.settings(&home, "localhost"));
     home.write("new.toml", text("16KiB"));
     home.run(&["config", "apply", "new.toml", "--confirm", "60s"]).good();
     let told = home.run(&["status"]).good();
@@ -92,6 +92,7 @@ fn the_status_in_words_tells_of_trial_and_bulkheads() {
         "then version 1 comes back",
         "login",
         "export",
+        "certificate of localhost, localhost, 127.0.0.1 good until 20",
         "places",
     ] {
         assert!(told.contains(part), "{part} is not in {told}");
