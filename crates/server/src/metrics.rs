@@ -25,7 +25,7 @@ pub const PROXY_HEADERS: &str = "gabion_proxy_headers_total";
 
 /// Attempts to change the configuration while the server runs: by a signal, a changed file, the admin
 /// API, or the end of a trial; label `outcome` (`taken`, `refused` for mistakes and unknown versions,
-/// `failed` for a disk that does not let it).
+/// `failed` for a disk that does not let it, or a fault of ours).
 pub const CONFIG_RELOADS: &str = "gabion_config_reloads_total";
 
 /// Tells the recorder units and meanings.

@@ -134,7 +134,10 @@ impl Flattening<'_> {
                 let start: String = key.chars().take(20).collect();
                 self.find(&start, at, "is longer than any known key".to_owned());
             } else if let DeValue::Table(table) = value.get_ref() {
-                if table.is_empty() && !self.is_broken(at) {
+                if table.is_empty()
+                    && !self.is_broken(at)
+                    && self.layer.strays.tables.len() < MAX_KEYS
+                {
                     let origin = self.places.origin(at);
                     self.layer.strays.tables.push((key.clone(), origin));
                 }
@@ -354,6 +357,8 @@ mod tests {
 
     #[test]
     fn keys_without_end_are_cut_off() {
+        let tables: String = (0..MAX_KEYS + 500).map(|i| format!("[t{i}]\n")).collect();
+        assert_eq!(layer(&tables).strays.tables.len(), MAX_KEYS);
         let many: String = (0..MAX_KEYS + 500).map(|i| format!("k{i}=1\n")).collect();
         assert_eq!(findings(&many).len(), 1);
         assert_eq!(layer(&many).len(), MAX_KEYS);

@@ -34,6 +34,7 @@ impl Reader {
     /// Once every key is known.
     pub(super) fn find_strays(&mut self) {
         let Strays { tables, variables } = std::mem::take(&mut self.strays);
+        let known_tables = self.tables_of_known();
         for (path, origin) in tables {
             let below = format!("{path}.");
             let message = if self.known.contains(&path) {
@@ -48,7 +49,7 @@ impl Reader {
             } else {
                 "is not a known table".to_owned()
             };
-            let near = nearest(&path, &self.tables_of_known());
+            let near = nearest(&path, &known_tables);
             let mut finding = Finding::new(path, origin, message);
             if let Some(near) = near.filter(|near| *near != finding.key) {
                 finding.message.push_str(&format!(", did you mean [{near}]?"));

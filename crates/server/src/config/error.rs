@@ -16,6 +16,9 @@ pub enum ConfigError {
     /// There is nothing to confirm.
     #[error("no change awaits confirmation")]
     NoTrial,
+    /// A part of the server panicked when it was asked to follow; the log has where.
+    #[error("a part of the server failed over the change")]
+    Panicked,
     /// The history could not be read or written.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -29,6 +32,7 @@ impl ToProblem for ConfigError {
                 Problem::new(&types::NOT_FOUND).detail("there is no such version")
             }
             Self::NoTrial => Problem::new(&types::CONFLICT).detail(self.to_string()),
+            Self::Panicked => Problem::new(&types::INTERNAL),
             // The disk: full, gone, or not ours any more.
             Self::History(_) => {
                 let wait = Duration::from_secs(10);

@@ -251,17 +251,15 @@ impl ConfigKeeper {
     /// Does `work`, which reads and writes files, where it holds up no requests.
     async fn aside<T: Send + 'static>(
         self: &Arc<Self>,
-        work: impl FnOnce(&Self) -> T + Send + 'static,
-    ) -> T {
+        work: impl FnOnce(&Self) -> Result<T, ConfigError> + Send + 'static,
+    ) -> Result<T, ConfigError> {
         let keeper = Arc::clone(self);
-        match tokio::task::spawn_blocking(move || work(&keeper)).await {
-            Ok(done) => done,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The process ends, and whoever waits for this with it.
-                Err(_) => std::future::pending().await,
-            },
-        }
+        let done = tokio::task::spawn_blocking(move || work(&keeper)).await;
+        // A signal's reload has nobody above it who would catch a panic.
+        done.unwrap_or_else(|error| match error.is_panic() {
+            true => counted(Err(ConfigError::Panicked)),
+            false => Err(ConfigError::Panicked),
+        })
     }
 
     /// One change at a time, from the question to the last subscriber: that is what the turn is for. Whoever cannot follow is asked first; then the change is written down, and then it holds.
@@ -354,10 +352,10 @@ impl ConfigKeeper {
 type Turn<'a> = MutexGuard<'a, ()>;
 
 /// Counts how a change ended.
-fn counted(taken: Result<Accepted, ConfigError>) -> Result<Accepted, ConfigError> {
+fn counted<T>(taken: Result<T, ConfigError>) -> Result<T, ConfigError> {
     let outcome = match &taken {
         Ok(_) => "taken",
-        Err(ConfigError::History(HistoryError::Io { .. })) => "failed",
+        Err(ConfigError::History(HistoryError::Io { .. }) | ConfigError::Panicked) => "failed",
         Err(_) => "refused",
     };
     // Not bound once: the first configuration is read before there is a recorder.
@@ -372,3 +370,6 @@ impl OnTrial {
         Self { trial, ends: clock.now() + left }
     }
 }
+
+#[cfg(test)]
+mod tests;
