@@ -117,7 +117,8 @@ fn provoke_all(place: Place) {
         for over in row.overs() {
             match catch_unwind(AssertUnwindSafe(|| provoke(row, *over, &world))) {
                 Ok(ids) => {
-                    answered.extend(ids.into_iter().map(|request_id| Answered { row, request_id }))
+                    let ids = ids.into_iter();
+                    answered.extend(ids.map(|request_id| Answered { row, request_id }));
                 }
                 Err(panic) => {
                     let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();

@@ -1,7 +1,7 @@
 //! Good requests, damaged at random: whatever comes of them is answered in good form or not at all, is
 //! no failure of the server, and costs it nothing.
 
-use std::thread;
+use std::{collections::BTreeSet, thread};
 
 use serde_json::json;
 
@@ -148,6 +148,77 @@ fn ask(server: &Server, bytes: &[u8]) {
     }
 }
 
+/// A frame of HTTP/2.
+fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).expect("a short frame").to_be_bytes();
+    [&length[1..], &[kind, flags, 0, 0, 0, stream], payload].concat()
+}
+
+/// Literal fields that nobody remembers (RFC 7541 §6.2.2).
+fn fields(fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, value) in fields {
+        out.push(0);
+        for part in [name.as_bytes(), value.as_bytes()] {
+            // Seven bits, and the rest in groups of seven (§5.1).
+            let mut rest = part.len().saturating_sub(127);
+            out.push(part.len().min(127) as u8);
+            while part.len() >= 127 {
+                out.push((rest & 0x7f) as u8 | if rest > 0x7f { 0x80 } else { 0 });
+                rest >>= 7;
+                if rest == 0 {
+                    break;
+                }
+            }
+            out.extend(part);
+        }
+    }
+    out
+}
+
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Frames that are sent behind the preface.
+fn good_frames(token: &str) -> Vec<Vec<u8>> {
+    let bearer = format!("Bearer {token}");
+    let base = [(":scheme", "http"), (":authority", "localhost"), ("authorization", &bearer)];
+    let get = [&[(":method", "GET"), (":path", "/api/auth/verify")], &base[..]].concat();
+    let json = ("content-type", "application/json");
+    let post = [&[(":method", "POST"), (":path", "/api/auth/login")], &base[..2], &[json]].concat();
+    let settings = frame(4, 0, 0, &[0, 3, 0, 0, 0, 9]);
+    let window = frame(8, 0, 0, &[0, 0, 255, 255]);
+    let body = json!({"username": "nobody", "password": CANARY}).to_string();
+    let (first, second) = body.as_bytes().split_at(10);
+    vec![
+        [&settings[..], &window, &frame(1, 5, 1, &fields(&get))].concat(),
+        [
+            &settings[..],
+            &frame(1, 4, 1, &fields(&post)),
+            &frame(0, 0, 1, first),
+            &frame(6, 0, 0, &[7; 8]),
+            &frame(0, 1, 1, second),
+            &frame(1, 5, 3, &fields(&get)),
+            &frame(3, 0, 3, &[0, 0, 0, 8]),
+        ]
+        .concat(),
+    ]
+}
+
+/// The same for frames: every connection comes to its end.
+fn ask_in_frames(server: &Server, frames: &[u8]) {
+    let mut client = server.client();
+    let _ = client.try_raw(&[PREFACE, frames].concat());
+    assert!(client.rest(PATIENCE).is_some(), "the connection hangs after {frames:?}");
+}
+
+/// The statuses of the responses so far, as the metrics tell them.
+fn statuses(metrics: &str) -> BTreeSet<u16> {
+    const LABEL: &str = "http_response_status_code=\"";
+    let named = metrics.lines().filter(|line| !line.ends_with(" 0"));
+    let named = named.filter_map(|line| line.split_once(LABEL)?.1.get(..3)?.parse().ok());
+    named.collect()
+}
+
 #[test]
 fn a_thousand_damaged_requests_are_no_failures() {
     const THREADS: u64 = 8;
@@ -162,16 +233,31 @@ fn a_thousand_damaged_requests_are_no_failures() {
         "auth.login.address_failures=1000000",
     ]);
     let admin = server.admin();
-    let good = good(&admin);
+    let (good, frames) = (good(&admin), good_frames(&admin));
+    for whole in &frames {
+        ask_in_frames(&server, whole);
+    }
+    // They are what they are meant to be.
+    for (route, status) in [("/api/auth/verify", "200"), ("/api/auth/login", "401")] {
+        let metrics = server.metrics(&admin);
+        let told = metrics.lines().find(|line| {
+            let count = line.starts_with("http_server_request_duration_seconds_count");
+            let own = line.contains(&format!("\"{route}\"")) && line.contains(status);
+            count && own && !line.ends_with(" 0")
+        });
+        assert!(told.is_some(), "{route}");
+    }
     let round = |seed: u64, count: usize| {
         thread::scope(|scope| {
             for thread in 0..THREADS {
-                let (server, good) = (&server, &good);
+                let (server, good, frames) = (&server, &good, &frames);
                 scope.spawn(move || {
                     let mut numbers = Numbers(seed + thread);
                     for _ in 0..count {
                         let at = numbers.below(good.len());
                         ask(server, &damaged(&good[at], &mut numbers));
+                        let at = numbers.below(frames.len());
+                        ask_in_frames(server, &damaged(&frames[at], &mut numbers));
                     }
                 });
             }
@@ -185,6 +271,10 @@ fn a_thousand_damaged_requests_are_no_failures() {
     println!("{} KiB before, {} KiB more", before / 1024, grown / 1024);
     assert!(grown < 16 << 20, "{grown} bytes more");
     assert!(server.accepts(&admin));
+    let statuses = statuses(&server.metrics(&admin));
+    assert!([200, 400, 401].iter().all(|usual| statuses.contains(usual)), "{statuses:?}");
+    let failures: Vec<u16> = statuses.into_iter().filter(|status| *status >= 500).collect();
+    assert!(failures.iter().all(|status| [501, 503, 505].contains(status)), "{failures:?}");
     let log = server.log();
     assert!(!log.contains("\"ERROR\""), "{log}");
 }
