@@ -110,6 +110,13 @@ fn provoke(row: &Row, over: Over, world: &World) -> Vec<String> {
 
 /// Provokes a server of this place in every way there is, and looks into its log.
 fn provoke_all(place: Place) {
+    // Who drains takes connections for a second, which may be too short on a busy machine.
+    let tries = if place.stays() { 1 } else { 3 };
+    let failed = (0..tries).map_while(|_| try_all(place).err()).collect::<Vec<_>>();
+    assert!(failed.len() < tries, "{}", failed.join("\n"));
+}
+
+fn try_all(place: Place) -> Result<(), String> {
     let world = World::new(place);
     let rows = ROWS.iter().filter(|row| row.place == place || row.is_for_tls(place));
     let (mut answered, mut failed) = (Vec::new(), Vec::new());
@@ -127,8 +134,11 @@ fn provoke_all(place: Place) {
             }
         }
     }
-    assert!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
+    if !failed.is_empty() {
+        return Err(format!("{} failed:\n{}", failed.len(), failed.join("\n")));
+    }
     Log::new(&world.log()).check(&answered);
+    Ok(())
 }
 
 macro_rules! places {

@@ -23,7 +23,7 @@ pub(super) enum Place {
     Usual,
     /// The same over TLS.
     Tls,
-    /// It gives requests a second, and believes callers who have less.
+    /// It gives requests half a second, and believes callers who have less.
     Hurried,
     /// The address has used up its quota.
     SpentAddress,
@@ -33,7 +33,7 @@ pub(super) enum Place {
     SpentLogin,
     /// An account is locked.
     Locked,
-    /// It waits a second for a head, and less for a body.
+    /// It waits half a second for a head, and less for a body.
     Impatient,
     /// Nothing can be written to its disk.
     FullDisk,
@@ -70,17 +70,16 @@ impl Place {
     fn sets(self) -> &'static [&'static str] {
         match self {
             Self::Usual | Self::Tls | Self::FullDisk | Self::Followed => &[],
-            Self::Hurried => &["limits.time.request=1s", "server.trusted_proxies=127.0.0.1/32"],
+            Self::Hurried => &["server.trusted_proxies=127.0.0.1/32"],
             Self::SpentAddress => {
                 &["limits.rate.address.quota=1/h", "limits.rate.address.burst=60"]
             }
             Self::SpentCaller => &["limits.rate.caller.quota=1/h", "limits.rate.caller.burst=60"],
             Self::SpentLogin => &["limits.rate.login.quota=1/h", "limits.rate.login.burst=30"],
             Self::Locked => &["auth.login.hard_limit=2"],
-            Self::Impatient => &["limits.time.head=1s", "limits.time.body_grace=500ms"],
             Self::LastConnections => &["limits.connections.total=20"],
             Self::HandingOver | Self::Draining => &["lifecycle.drain=60s"],
-            Self::BadFile => &[],
+            Self::Impatient | Self::BadFile => &[],
         }
     }
 
@@ -185,7 +184,10 @@ impl World {
     /// Makes the server what it is meant to be like.
     fn spoil(&mut self) {
         match self.place {
-            Place::Usual | Place::Tls | Place::Hurried | Place::Impatient => {}
+            Place::Usual | Place::Tls => {}
+            // Only now: whoever is made before may need longer.
+            Place::Hurried => self.reload("request = \"500ms\""),
+            Place::Impatient => self.reload("head = \"500ms\"\nbody_grace = \"300ms\""),
             Place::SpentAddress => self.send_until(&Request::get("/api/health"), 429),
             Place::SpentCaller => {
                 self.send_until(&Request::get("/api/auth/verify").bearer(&self.user), 429);
@@ -239,6 +241,12 @@ impl World {
                 self.home.write("gabion.toml", text);
             }
         }
+    }
+
+    /// Changes limits of time.
+    fn reload(&self, times: &str) {
+        self.home.write("gabion.toml", format!("[limits.time]\n{times}\n"));
+        self.good(&Request::post("/api/admin/config/reload").bearer(&self.admin), 200);
     }
 
     fn send_until(&self, request: &Request, status: u16) {
