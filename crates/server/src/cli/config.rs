@@ -158,6 +158,7 @@ async fn apply_file(
              nothing has changed. Leave out --confirm, or start the server first",
         ));
     }
+    check_folder(context)?;
     hold(context, new, "gabion config apply")
 }
 
@@ -165,6 +166,7 @@ async fn rollback(context: &Context, version: Option<u64>) -> Result<(), Failure
     if let Some(answer) = ask_rollback(context, version, None).await? {
         return told(context, &answer, "");
     }
+    check_folder(context)?;
     let earlier = Candidate::earlier(
         &context.sources,
         &context.data_dir().config(),
@@ -187,6 +189,22 @@ async fn ask_rollback(
         body["confirm"] = confirm.into();
     }
     context.ask(Method::POST, "/api/admin/config/rollback", Some(&body)).await
+}
+
+/// Refuses a folder without a history while the file cannot be read, which may name another one: what is
+/// decided there might be for nobody.
+fn check_folder(context: &Context) -> Result<(), Failure> {
+    let folder = context.data_dir();
+    match context.sources.unreadable() {
+        Some(unread) if History::look(&folder.config()).is_none() => {
+            let folder = folder.path().display();
+            Err(Failure::usage(format!(
+                "{unread}\n  there is no configuration in the data folder {folder} to go on with; \
+                 name the one in use with --set server.data_dir=FOLDER"
+            )))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Lets it hold without a server.

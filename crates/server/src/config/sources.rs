@@ -71,6 +71,12 @@ impl Sources {
         self.load_file(self.read())
     }
 
+    /// Why the file cannot be read, if it cannot. What it says of the data folder is not known then.
+    #[must_use]
+    pub fn unreadable(&self) -> Option<Finding> {
+        self.read().0?.err()
+    }
+
     /// Reads everything with `text` in place of the file; `name` is told as its origin.
     pub(super) fn load_text(
         &self,

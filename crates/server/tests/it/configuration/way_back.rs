@@ -5,7 +5,10 @@ use std::fs;
 use serde_json::json;
 
 use super::{KEY, reload, text, value, versions, with_file};
-use crate::{server::Home, tls::Authority};
+use crate::{
+    server::{Home, finish},
+    tls::Authority,
+};
 
 #[test]
 fn what_the_running_server_refuses_leaves_no_version() {
@@ -59,6 +62,20 @@ fn without_a_server_there_is_a_way_back_from_a_file_that_cannot_be_read() {
         home.write("gabion.toml", text("8KiB"));
         let server = with_file(&home, &file, &[]);
         assert_eq!(value(&server, &server.admin(), KEY), "8KiB", "{how}");
+    }
+}
+
+#[test]
+fn of_a_file_that_cannot_be_read_the_data_folder_is_not_guessed() {
+    let home = Home::new();
+    home.write("new.toml", text("16KiB"));
+    for arguments in [["config", "rollback"].as_slice(), &["config", "apply", "new.toml"]] {
+        let told = finish(home.bare(&[arguments, &["--config", "missing.toml"]].concat()), "");
+        assert_eq!(told.code, Some(2), "{told:?}");
+        for part in ["missing.toml: cannot be read", "gabion-data", "--set server.data_dir="] {
+            assert!(told.stderr.contains(part), "{part} is not in {told:?}");
+        }
+        assert!(!home.path("gabion-data").exists());
     }
 }
 
