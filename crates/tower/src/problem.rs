@@ -9,7 +9,16 @@ use crate::metrics::PROBLEMS;
 /// The response that tells `problem`, for the request `request_id`.
 #[must_use]
 pub fn problem_response(problem: &Problem, request_id: &str) -> Response<Bytes> {
-    let mut response = Response::new(problem.to_json(request_id));
+    problem_response_under(Problem::TYPES, problem, request_id)
+}
+
+/// The same where the pages of the types are at `base`.
+pub(crate) fn problem_response_under(
+    base: &str,
+    problem: &Problem,
+    request_id: &str,
+) -> Response<Bytes> {
+    let mut response = Response::new(problem.to_json_under(base, request_id));
     *response.status_mut() = problem.status();
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(Problem::CONTENT_TYPE));

@@ -2,7 +2,7 @@ use http::{HeaderMap, header::CONTENT_TYPE};
 
 /// Whether a request is one of gRPC: `application/grpc`, also with a message format behind it. Not of
 /// gRPC-Web, whose answers look different.
-pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let media = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
     let format = media.and_then(|media| media.strip_prefix(b"application/grpc"));
     format.is_some_and(|format| matches!(format.first(), None | Some(b'+' | b';')))
