@@ -2,6 +2,7 @@
 //! problem document that fits, tells nothing of what is inside, and leaves the server as it was.
 
 mod batch;
+mod disk;
 mod log;
 mod mutations;
 mod table;

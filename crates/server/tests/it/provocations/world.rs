@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, prlimit};
 use serde_json::json;
 
 use super::{Over, To, Way};
@@ -197,12 +197,8 @@ impl World {
                 self.send_until(&Request::post("/api/auth/refresh").json(&body), 429);
             }
             Place::Locked => self.send_until(&wrong("walker"), 429),
-            Place::FullDisk => {
-                let pid = i32::try_from(self.server.pid()).ok().and_then(Pid::from_raw);
-                // What is there already is longer than that.
-                let little = Rlimit { current: Some(100), maximum: Some(100) };
-                prlimit(pid, Resource::Fsize, little).expect("a limit can be lowered");
-            }
+            // What is there already is longer than that.
+            Place::FullDisk => self.disk(Some(100)),
             Place::Followed => {
                 let events = Request::get("/api/admin/events").bearer(&self.admin);
                 loop {
@@ -241,6 +237,13 @@ impl World {
                 self.home.write("gabion.toml", text);
             }
         }
+    }
+
+    /// From now on no file of the server can be written beyond so many bytes.
+    pub(super) fn disk(&self, bytes: Option<u64>) {
+        let pid = i32::try_from(self.server.pid()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit { current: bytes, ..getrlimit(Resource::Fsize) };
+        prlimit(pid, Resource::Fsize, limit).expect("a limit can be changed");
     }
 
     /// Changes limits of time.
