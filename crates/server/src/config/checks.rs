@@ -1,4 +1,9 @@
-use std::{fs::File, net::SocketAddr, slice};
+use std::{
+    fs::{self, File},
+    io,
+    net::SocketAddr,
+    slice,
+};
 
 use gabion_config::Checks;
 use gabion_limits::{HostRule, TrustedProxies};
@@ -74,11 +79,21 @@ pub(super) fn fit(settings: &ServerSettings, checks: &mut Checks<'_>) {
     }
     let blocklist = &settings.auth.password.blocklist_file;
     if !blocklist.is_empty()
-        && let Err(error) = File::open(blocklist)
+        && let Some(fault) = unreadable(blocklist)
     {
-        let message =
-            format!("cannot be read: {error}, accepts a file with a password a line, or nothing");
+        let message = format!("{fault}, accepts a file with a password a line, or nothing");
         checks.refuse("auth.password.blocklist_file", message);
+    }
+}
+
+/// Why the file at `path` cannot be read.
+fn unreadable(path: &str) -> Option<String> {
+    let told = |error: io::Error| Some(format!("cannot be read: {error}"));
+    match fs::metadata(path) {
+        // To open a pipe is to wait for somebody who writes to it.
+        Ok(metadata) if !metadata.is_file() => Some("is not a file".to_owned()),
+        Ok(_) => File::open(path).err().and_then(told),
+        Err(error) => told(error),
     }
 }
 

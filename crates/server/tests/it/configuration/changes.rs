@@ -55,6 +55,18 @@ fn a_pipe_in_the_place_of_the_file_holds_up_neither_start_nor_reload_nor_end() {
             "{told:?}"
         );
     }
+    // One that a value names is not waited for either.
+    for key in ["auth.password.blocklist_file", "server.tls.cert_file", "store.sql_file"] {
+        let (set, key_file) = (format!("{key}={pipe}"), home.write("key.pem", "x"));
+        let key_file = format!("server.tls.key_file={key_file}");
+        let mut arguments = vec!["config", "check", "--set", &set];
+        if key.starts_with("server.tls") {
+            arguments.extend(["--set", &key_file]);
+        }
+        let told = home.run(&arguments);
+        assert_eq!(told.code, Some(2), "{told:?}");
+        assert!(told.stderr.contains(key), "{told:?}");
+    }
     let file = home.write("gabion.toml", text("32KiB"));
     let mut server = with_file(&home, &file, &[]);
     let admin = server.admin();
