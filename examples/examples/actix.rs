@@ -2,9 +2,11 @@
 //!
 //! actix has middleware of its own instead of tower's, and its `http` types are older ones. Nothing of
 //! that reaches `limits` and `auth`: they decide on addresses, texts and a `now`. To copy into a service:
-//! `Gate`, which decides; `guarded`, the middleware that asks it and tells the answer; and `refuse`, which
-//! makes a problem document a response of actix. The feature `http2` of actix-web stays off, since it brings
-//! an old `h2` with known floods; a proxy in front speaks HTTP/2.
+//! `Gate`, which decides; `guarded`, the middleware that asks it and tells the answer; and the line
+//! `.wrap(from_fn(report))`. With the feature `actix` of `gabion-errors` a `Rejection` is an error of actix, so `?`
+//! works in handlers and middleware alike, and `report` tells the client the problem and the log the cause. The
+//! feature `http2` of actix-web stays off, since it brings an old `h2` with known floods; a proxy in front
+//! speaks HTTP/2.
 //!
 //! `cargo run -p gabion-examples --example actix` asks itself a few things and ends; with `-- --serve`
 //! it goes on serving.
@@ -17,13 +19,10 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpMessage, HttpResponse, HttpServer, Responder,
+    App, HttpMessage, HttpServer,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::{
-        StatusCode,
-        header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
-    },
+    http::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     middleware::{Next, from_fn},
     web,
 };
@@ -33,14 +32,13 @@ use gabion_auth::{
 };
 use gabion_clock::{Clock, SystemClock};
 use gabion_config::Rate;
-use gabion_errors::{Problem, Rejection};
+use gabion_errors::{Problem, Rejection, ToProblem, actix::report, types};
 use gabion_limits::{
     ClientAddr,
     gcra::Standing,
     quota::Quota,
     rate::{Charge, Decision, Exceeded, MemoryRateStore, RateStore, policy_field, standing_field},
 };
-use gabion_monitor::RequestId;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -101,7 +99,7 @@ impl Gate {
     }
 }
 
-/// The middleware: whoever may not pass gets a problem document, all others are known to the handler.
+/// The middleware: whoever may not pass is refused, all others are known to the handler.
 async fn guarded(
     gate: web::Data<Gate>,
     request: ServiceRequest,
@@ -113,29 +111,34 @@ async fn guarded(
             request.extensions_mut().insert(caller);
             next.call(request).await?.map_into_left_body()
         }
-        // Its cause, `rejection.cause_chain()`, belongs into the log under the same id.
-        Err(rejection) => {
-            let refusal = refuse(rejection.problem(), &RequestId::random());
-            request.into_response(refusal).map_into_right_body()
-        }
+        Err(rejection) => request.error_response(rejection).map_into_right_body(),
     };
     gate.tell(standing, response.headers_mut());
     Ok(response)
 }
 
-/// A problem document.
-fn refuse(problem: &Problem, id: &RequestId) -> HttpResponse {
-    let status = StatusCode::from_u16(problem.status().as_u16());
-    let mut response = HttpResponse::build(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-    response.content_type(Problem::CONTENT_TYPE).insert_header(("x-request-id", id.as_str()));
-    for (name, value) in problem.headers() {
-        response.append_header((name.as_str(), value.as_bytes()));
-    }
-    response.body(problem.to_json(id.as_str()))
+async fn who(caller: web::ReqData<Arc<Principal>>) -> String {
+    format!("you are {}\n", caller.username.as_str())
 }
 
-async fn who(caller: web::ReqData<Arc<Principal>>) -> impl Responder {
-    format!("you are {}\n", caller.username.as_str())
+/// An error of the service, with what a client may know of it.
+#[derive(Debug, thiserror::Error)]
+#[error("shelf {0} collapsed")]
+struct Collapsed(u32);
+
+impl ToProblem for Collapsed {
+    fn to_problem(&self) -> Problem {
+        Problem::new(&types::INTERNAL)
+    }
+}
+
+/// `?` makes a rejection of every such error.
+async fn shelf(number: web::Path<u32>) -> Result<String, Rejection> {
+    Ok(format!("{} stones\n", count(*number)?))
+}
+
+fn count(shelf: u32) -> Result<u32, Collapsed> {
+    if shelf < 100 { Ok(shelf * 7) } else { Err(Collapsed(shelf)) }
 }
 
 /// Serves on a port of the system's choice; with it comes a token of somebody who is known.
@@ -155,7 +158,13 @@ async fn start() -> Result<(SocketAddr, String), Failure> {
         callers: identity.authenticator(StoredAccounts(store)),
     });
     let app = move || {
-        App::new().app_data(gate.clone()).route("/who", web::get().to(who)).wrap(from_fn(guarded))
+        App::new()
+            .app_data(gate.clone())
+            .route("/who", web::get().to(who))
+            .route("/shelves/{number}", web::get().to(shelf))
+            .wrap(from_fn(guarded))
+            // Added last, so it is outside: it tells what the others refuse.
+            .wrap(from_fn(report))
     };
     let server = HttpServer::new(app).workers(1).disable_signals().bind("127.0.0.1:0")?;
     let address = server.addrs().first().copied().ok_or("no address")?;
@@ -170,8 +179,14 @@ async fn main() -> Result<(), Failure> {
     let (address, token) = start().await?;
     let mut out = io::stdout();
     writeln!(out, "listening on http://{address}")?;
-    for token in ["", "garbage", &token, &token, &token] {
-        writeln!(out, "\n> GET /who\n{}", ask(address, token).await?)?;
+    for (path, token) in [
+        ("/who", ""),
+        ("/who", &*token),
+        ("/shelves/6", &token),
+        ("/shelves/106", &token),
+        ("/who", &token),
+    ] {
+        writeln!(out, "\n> GET {path}\n{}", ask_for(address, path, token).await?)?;
     }
     if std::env::args().any(|argument| argument == "--serve") {
         std::future::pending::<()>().await;
@@ -179,10 +194,10 @@ async fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The whole answer to `GET /who`; the token may be empty.
-async fn ask(address: SocketAddr, token: &str) -> io::Result<String> {
+/// The whole answer; the token may be empty.
+async fn ask_for(address: SocketAddr, path: &str, token: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    let mut head = format!("GET /who HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let mut head = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     if !token.is_empty() {
         head += &format!("Authorization: Bearer {token}\r\n");
     }
@@ -197,6 +212,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+
+    async fn ask(address: SocketAddr, token: &str) -> io::Result<String> {
+        ask_for(address, "/who", token).await
+    }
 
     fn document(answer: &str) -> Value {
         let (_, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -222,6 +241,26 @@ mod tests {
             assert!(answer.contains("content-type: application/problem+json"), "{answer}");
             let id = document(&answer)["request_id"].as_str().unwrap().to_owned();
             assert!(answer.contains(&format!("x-request-id: {id}\r\n")), "{answer}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_failure_of_a_handler_tells_its_request_id_and_not_its_cause() {
+        let (address, token) = start().await.unwrap();
+        let answer = ask_for(address, "/shelves/106", &token).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 500"), "{answer}");
+        let id = document(&answer)["request_id"].as_str().unwrap().to_owned();
+        assert!(answer.contains(&format!("x-request-id: {id}\r\n")), "{answer}");
+        assert!(!answer.contains("collapsed"), "{answer}");
+    }
+
+    #[actix_web::test]
+    async fn what_actix_refuses_by_itself_is_a_problem_document_too() {
+        let (address, token) = start().await.unwrap();
+        for path in ["/nothing", "/shelves/top"] {
+            let answer = ask_for(address, path, &token).await.unwrap();
+            assert_eq!(document(&answer)["code"], "not-found", "{answer}");
+            assert!(answer.contains("ratelimit: "), "{answer}");
         }
     }
 
