@@ -10,6 +10,7 @@ use gabion_tower::{
     BodyRule, Decompressed, Exchange, Guard, Handler,
     guards::BulkheadGuard,
     json::{self, Examined},
+    params,
 };
 use http::Response;
 
@@ -103,6 +104,8 @@ impl Handler<RequestBody> for Endpoints {
         let call = exchange.route.index.and_then(|index| self.calls.get(index));
         let missing = || Rejection::internal("a route without a handler");
         let (app, mounted) = (&*self.app, &self.mounted);
+        // Before the body: it need not be read for what the head alone tells.
+        exchange.values = params::read(exchange)?;
         match call.ok_or_else(missing)? {
             Call::Now(call) => {
                 json::check_unread(&exchange.head.headers, &body)?;

@@ -64,7 +64,7 @@ fn operation(contract: &RouteContract) -> Value {
             json!({
                 "name": parameter.name,
                 "in": if in_path { "path" } else { "query" },
-                "required": in_path,
+                "required": in_path || parameter.required,
                 "description": parameter.summary,
                 "schema": (parameter.schema)(),
             })

@@ -12,7 +12,6 @@ mod docs;
 mod keys;
 mod page;
 mod probes;
-mod query;
 mod sessions;
 mod users;
 
@@ -112,9 +111,7 @@ impl Input {
             return Err(Problem::faulty(self.faults).into());
         }
         let value = self.json.unwrap_or_else(|| Value::Object(serde_json::Map::new()));
-        serde_json::from_value(value).map_err(|error| {
-            Problem::faulty(vec![FieldError::new("", "type", error.to_string())]).into()
-        })
+        gabion_tower::json::into(value)
     }
 }
 

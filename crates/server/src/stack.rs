@@ -63,7 +63,7 @@ static UNMATCHED: RouteContract = RouteContract {
 ///
 /// # Errors
 ///
-/// When two routes contradict each other, or the settings name no network or host.
+/// When two routes contradict each other or one cannot be checked, or the settings name no network or host.
 pub fn stack<A: Guard>(
     app: &Arc<App>,
     endpoints: &[&'static Endpoint],
@@ -71,7 +71,7 @@ pub fn stack<A: Guard>(
 ) -> Result<Front<impl Serve + use<A>>, StackError> {
     let settings = app.settings.load_full();
     let routes = RouteTable::new(endpoints.iter().map(|endpoint| endpoint.contract), &UNMATCHED)?;
-    let routes = AsAsked::new(routes, endpoints);
+    let routes = AsAsked::new(routes, endpoints)?;
     let rates = &app.rates;
     let trust = match deadlines {
         Deadlines::Proxies => DeadlineTrust::Proxies(proxies(&settings)?),

@@ -11,12 +11,55 @@ pub type Schema = fn() -> serde_json::Value;
 /// Everything a route decides, in one declaration.
 ///
 /// Routing, guards, metric labels and the API document come from it. It is a struct literal without
-/// a `Default`, so that a route which leaves something undecided does not compile:
+/// a `Default`:
 ///
-/// ```compile_fail
-/// static HOLE: gabion_tower::RouteContract = gabion_tower::RouteContract {
-///     method: http::Method::GET,
-///     path: "/hole",
+/// ```
+/// use gabion_auth::{Access, Scope};
+/// use gabion_limits::Class;
+/// use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, RateRule, RouteContract};
+/// use http::{Method, StatusCode};
+///
+/// static HELLO: RouteContract = RouteContract {
+///     method: Method::GET,
+///     path: "/hello",
+///     name: "hello",
+///     summary: "Greet.",
+///     access: Access::Bearer,
+///     scope: Scope::Any,
+///     class: Class::User,
+///     body: BodyRule::Empty,
+///     parameters: &[],
+///     deadline: DeadlineRule::Default,
+///     rate: RateRule::Standard,
+///     bulkhead: None,
+///     cache: CacheRule::NoStore,
+///     answer: Answer { status: StatusCode::OK, media: "text/plain", schema: None },
+///     problems: &[],
+/// };
+/// ```
+///
+/// A route that leaves something undecided does not compile. This one does not say who may call it:
+///
+/// ```compile_fail,E0063
+/// # use gabion_auth::{Access, Scope};
+/// # use gabion_limits::Class;
+/// # use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, RateRule, RouteContract};
+/// # use http::{Method, StatusCode};
+/// static HELLO: RouteContract = RouteContract {
+///     method: Method::GET,
+///     path: "/hello",
+///     name: "hello",
+///     summary: "Greet.",
+///     scope: Scope::Any,
+///     class: Class::User,
+///     body: BodyRule::Empty,
+///     parameters: &[],
+///     deadline: DeadlineRule::Default,
+///     rate: RateRule::Standard,
+///     bulkhead: None,
+///     cache: CacheRule::NoStore,
+///     answer: Answer { status: StatusCode::OK, media: "text/plain", schema: None },
+///     problems: &[],
 /// };
 /// ```
 #[derive(Debug)]
@@ -113,6 +156,8 @@ pub struct Answer {
 pub struct Parameter {
     /// Its name; a path parameter stands in the template.
     pub name: &'static str,
+    /// Whether a request without it is refused; a path parameter is always there.
+    pub required: bool,
     /// Its JSON Schema.
     pub schema: Schema,
     /// What it is for.
@@ -147,6 +192,13 @@ impl RouteContract {
     pub(crate) fn at(&'static self, path: &'static str) -> &'static Self {
         // No route of ours has this method, so that metrics call it `_OTHER`.
         Box::leak(Box::new(Self { method: Method::OPTIONS, path, ..*self }))
+    }
+
+    /// Whether `name` is a parameter of the path.
+    #[must_use]
+    pub fn has_in_path(&self, name: &str) -> bool {
+        let mut parts = self.path.split(['{', '}']).skip(1).step_by(2);
+        parts.any(|own| own.trim_start_matches('*') == name)
     }
 
     /// Whether a caller has to show who it is.

@@ -11,7 +11,7 @@ use gabion_limits::{
 use gabion_monitor::{RequestId, TraceContext};
 use http::request::Parts;
 
-use crate::{Route, RouteContract};
+use crate::{Route, RouteContract, params::Params};
 
 /// Who is at the other end of the connection; put into the extensions of each request by whatever
 /// accepts connections. Without it all requests count as one peer's.
@@ -43,6 +43,8 @@ pub struct Exchange {
     pub route: &'static Route,
     /// The path's parameters, in the template's order.
     pub params: Vec<(&'static str, String)>,
+    /// Those of path and query as the contract declares them, once they [are read](crate::params::read).
+    pub values: Params,
     /// When the answer must be there; what is called on the way is told how much of it is left
     /// ([`Deadline::header_value`]).
     pub deadline: Option<Deadline>,

@@ -3,12 +3,18 @@
 //! `serde` stops at the first fault and takes the last of two equal names. Here a body is parsed into
 //! a tree that refuses what is ambiguous, the tree is held against the route's JSON Schema with every
 //! fault noted, and only then made into a type. A body may come compressed ([`Decompressed`]); its
-//! bounds are those of what comes out.
+//! bounds are those of what comes out. Where a framework has read the body already, [`from_slice`] is the
+//! whole way from its bytes to a type.
 
 mod body;
+mod into;
 mod media;
+mod nearest;
+mod number;
+mod place;
 mod schema;
 mod strict;
+mod unreadable;
 
 use gabion_errors::{BoxError, FieldError, Problem, Rejection};
 use gabion_limits::{ContentCoding, SizeConfig};
@@ -18,8 +24,14 @@ use serde_json::Value;
 
 pub use self::{
     body::{TooSlow, broken, collect},
-    schema::validate,
+    into::{Check, from_slice, from_slice_checked, into},
+    schema::{Schema, SchemaError, validate},
     strict::parse,
+};
+pub(crate) use self::{
+    place::Place,
+    schema::{Kinds, unknown},
+    unreadable::MAX_FAULTS,
 };
 use crate::{BodyRule, Decompressed, Exchange};
 
@@ -91,8 +103,8 @@ where
     if optional && bytes.is_empty() {
         return Ok(None);
     }
-    let value = parse(&bytes, sizes.json_depth)?;
-    let faults = exchange.route.schema.as_ref().map(|schema| validate(schema, &value));
+    let mut value = parse(&bytes, sizes.json_depth)?;
+    let faults = exchange.route.schema.as_ref().map(|schema| schema.fit(&mut value));
     Ok(Some(Examined { value, faults: faults.unwrap_or_default() }))
 }
 

@@ -52,6 +52,7 @@ mod exchange;
 mod guard;
 pub mod guards;
 pub mod json;
+pub mod params;
 pub mod metrics;
 mod problem;
 mod routes;

@@ -1,4 +1,4 @@
-use gabion_errors::{Problem, types};
+use gabion_errors::{FieldError, Problem, types};
 use gabion_monitor::{HttpMetrics, RouteMetrics};
 use http::{
     HeaderValue, Method,
@@ -6,7 +6,7 @@ use http::{
     request::Parts,
 };
 
-use crate::{BodyRule, RouteContract};
+use crate::{BodyRule, RouteContract, json, params};
 
 /// A contract with the metrics of its route.
 pub struct Route {
@@ -17,14 +17,22 @@ pub struct Route {
     /// Its place in the order of declaration; `None` for the route of what matches nothing.
     pub index: Option<usize>,
     /// The JSON Schema of its body, where it reads one.
-    pub schema: Option<serde_json::Value>,
+    pub schema: Option<json::Schema>,
+    /// Its parameters.
+    pub(crate) parameters: params::Declared,
 }
 
 impl Route {
     /// Binds the metrics of `contract`. A route lives as long as the process, as its contract does;
     /// requests then refer to it without counting references.
-    #[must_use]
-    pub fn leak(contract: &'static RouteContract, index: Option<usize>) -> &'static Self {
+    ///
+    /// # Errors
+    ///
+    /// When a schema of its body or its parameters says what cannot be checked.
+    pub fn leak(
+        contract: &'static RouteContract,
+        index: Option<usize>,
+    ) -> Result<&'static Self, RouteError> {
         let method = match contract.method {
             Method::GET => "GET",
             Method::POST => "POST",
@@ -35,10 +43,21 @@ impl Route {
         };
         let metrics = HttpMetrics::new().route(method, contract.path);
         let schema = match contract.body {
-            BodyRule::Json(schema) | BodyRule::OptionalJson(schema) => Some(schema()),
+            BodyRule::Json(schema) | BodyRule::OptionalJson(schema) => {
+                Some(json::Schema::compile(&schema()))
+            }
             BodyRule::Empty | BodyRule::Stream => None,
         };
-        Box::leak(Box::new(Self { contract, metrics, index, schema }))
+        let (method, path) = (&contract.method, contract.path);
+        let schema = schema.transpose().map_err(|source| {
+            let part = "body".to_owned();
+            RouteError::Schema { method: method.clone(), path, part, source }
+        })?;
+        let parameters = params::Declared::compile(contract).map_err(|error| {
+            let part = format!("parameter {}", error.name);
+            RouteError::Schema { method: method.clone(), path, part, source: error.source }
+        })?;
+        Ok(Box::leak(Box::new(Self { contract, metrics, index, schema, parameters })))
     }
 }
 
@@ -78,7 +97,7 @@ struct PathEntry {
     other: &'static Route,
 }
 
-/// Two contracts cannot both be served.
+/// Contracts cannot be served.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RouteError {
@@ -99,6 +118,19 @@ pub enum RouteError {
         #[source]
         source: matchit::InsertError,
     },
+    /// A schema says what cannot be checked, so that it would not be held.
+    #[error("the schema of the {part} of {method} {path} cannot be checked")]
+    Schema {
+        /// The method.
+        method: Method,
+        /// The template.
+        path: &'static str,
+        /// Whose schema it is: the body's or that of a parameter.
+        part: String,
+        /// Why.
+        #[source]
+        source: json::SchemaError,
+    },
 }
 
 impl RouteTable {
@@ -107,7 +139,7 @@ impl RouteTable {
     ///
     /// # Errors
     ///
-    /// When two contracts contradict each other.
+    /// When two contracts contradict each other, or a schema of one cannot be checked.
     pub fn new(
         contracts: impl IntoIterator<Item = &'static RouteContract>,
         unmatched: &'static RouteContract,
@@ -116,23 +148,26 @@ impl RouteTable {
         for (index, contract) in contracts.into_iter().enumerate() {
             let path = contract.path;
             let known = entries.iter().position(|(own, _)| *own == path);
-            let place = known.unwrap_or_else(|| {
-                let (routes, parameters) = (Vec::new(), names(path));
-                let other = Route::leak(unmatched.at(path), None);
-                entries.push((path, PathEntry { routes, parameters, other }));
-                entries.len() - 1
-            });
+            let place = match known {
+                Some(place) => place,
+                None => {
+                    let (routes, parameters) = (Vec::new(), names(path));
+                    let other = Route::leak(unmatched.at(path), None)?;
+                    entries.push((path, PathEntry { routes, parameters, other }));
+                    entries.len() - 1
+                }
+            };
             let entry = &mut entries[place].1;
             if entry.routes.iter().any(|route| route.contract.method == contract.method) {
                 return Err(RouteError::Twice { method: contract.method.clone(), path });
             }
-            entry.routes.push(Route::leak(contract, Some(index)));
+            entry.routes.push(Route::leak(contract, Some(index))?);
         }
         let mut paths = matchit::Router::new();
         for (path, entry) in entries {
             paths.insert(path, entry).map_err(|source| RouteError::Path { path, source })?;
         }
-        Ok(Self { paths, unmatched: Route::leak(unmatched, None) })
+        Ok(Self { paths, unmatched: Route::leak(unmatched, None)? })
     }
 
     fn refuse(&self, problem: Problem) -> Match {
@@ -158,10 +193,21 @@ impl Routes for RouteTable {
             return Match { route: entry.other, params: Vec::new(), refusal };
         };
         let names = entry.parameters.iter().copied();
-        let Ok(params) = names.zip(found.params.iter()).map(decode).collect() else {
-            let problem = Problem::new(&types::INVALID_REQUEST);
-            return self.refuse(problem.detail("the path is not valid percent-encoded UTF-8"));
+        let mut faults = Vec::new();
+        let decode = |(name, (_, raw)): (&'static str, (&str, &str))| {
+            let text = params::decode(raw);
+            if text.is_none() {
+                let detail = "is not percent-encoded UTF-8";
+                faults.push(FieldError::new(format!("/path/{name}"), "encoding", detail));
+            }
+            (name, text.unwrap_or_default().into_owned())
         };
+        let params = names.zip(found.params.iter()).map(decode).collect();
+        if !faults.is_empty() {
+            let problem = Problem::new(&types::INVALID_REQUEST);
+            let detail = "the path is not valid percent-encoded UTF-8";
+            return self.refuse(problem.detail(detail).errors(faults));
+        }
         Match { route, params, refusal: None }
     }
 }
@@ -189,13 +235,6 @@ fn not_allowed(entry: &PathEntry) -> Problem {
     let value = HeaderValue::from_str(&allow.join(", "));
     let problem = Problem::new(&types::METHOD_NOT_ALLOWED);
     value.map_or(problem.clone(), |value| problem.header(ALLOW, value))
-}
-
-fn decode(
-    (name, (_, raw)): (&'static str, (&str, &str)),
-) -> Result<(&'static str, String), std::str::Utf8Error> {
-    let decoded = percent_encoding::percent_decode_str(raw).decode_utf8()?;
-    Ok((name, decoded.into_owned()))
 }
 
 fn names(template: &'static str) -> Vec<&'static str> {
@@ -229,6 +268,7 @@ mod tests {
         assert_eq!(code("TRACE", "/users/ann"), "not-implemented");
         assert_eq!(code("BREW", "/users/ann"), "not-implemented");
         assert_eq!(code("GET", "/users/%ff"), "invalid-request");
+        assert_eq!(code("GET", "/users/%4"), "invalid-request");
     }
 
     #[test]
@@ -242,6 +282,39 @@ mod tests {
     #[test]
     fn parameters_are_decoded_once() {
         assert_eq!(find("GET", "/users/a%2Fb%2541").params, [("name", "a/b%41".to_owned())]);
+    }
+
+    #[test]
+    fn a_path_that_is_badly_encoded_is_told_with_its_parameter() {
+        let refusal = find("GET", "/users/%zz").refusal.unwrap();
+        let fault = &refusal.field_errors()[0];
+        assert_eq!((fault.pointer.as_str(), fault.code), ("/path/name", "encoding"));
+    }
+
+    #[test]
+    fn a_schema_that_would_not_be_held_is_refused_at_the_start() {
+        fn strange() -> serde_json::Value {
+            serde_json::json!({"properties": {"a": {"$ref": "#/elsewhere"}}})
+        }
+        static TAKES: RouteContract = {
+            let mut contract = RouteContract::open("/takes", "takes");
+            contract.body = BodyRule::Json(strange);
+            contract
+        };
+        static ASKS: RouteContract = {
+            let mut contract = RouteContract::open("/asks", "asks");
+            contract.parameters =
+                &[crate::Parameter { name: "q", required: false, schema: strange, summary: "" }];
+            contract
+        };
+        let told = |contract| {
+            let error = RouteTable::new([contract], &REST).err().unwrap();
+            let cause = std::error::Error::source(&error).unwrap().to_string();
+            format!("{error}: {cause}")
+        };
+        let (body, query) = (told(&TAKES), told(&ASKS));
+        assert!(body.contains("body of GET /takes") && body.contains("\"$ref\""), "{body}");
+        assert!(query.contains("parameter q of GET /asks"), "{query}");
     }
 
     #[test]

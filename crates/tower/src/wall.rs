@@ -37,6 +37,7 @@ pub use self::{
 use self::{deadline::Due, grpc::is_grpc, refusals::Refusals, track::Track};
 use crate::{
     CacheRule, Exchange, Guard, LateCost, Peer, Routes, Standings,
+    params::Params,
     problem::{Desk, grpc_response, problem_response},
 };
 
@@ -258,6 +259,7 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
             trace: trace.map(|parent| parent.child()),
             route: matched.route,
             params: matched.params,
+            values: Params::default(),
             deadline: due.deadline,
             principal: None,
             permit: None,

@@ -70,6 +70,7 @@ static REVOKE: RouteContract = RouteContract {
     body: BodyRule::Empty,
     parameters: &[Parameter {
         name: "id",
+        required: true,
         schema: schema::<String>,
         summary: "The key, as it is listed.",
     }],

@@ -60,6 +60,7 @@ static VERIFY: RouteContract = RouteContract {
     body: BodyRule::Empty,
     parameters: &[Parameter {
         name: "id",
+        required: true,
         schema: schema::<String>,
         summary: "The backup, as it is listed.",
     }],

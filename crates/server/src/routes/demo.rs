@@ -23,15 +23,14 @@ use utoipa::ToSchema;
 pub use self::as_asked::AsAsked;
 use super::{
     Call, Endpoint, Input, Reply, answers, json,
-    query::{fault, number, parameter},
     schema,
 };
 use crate::{app::App, body::RequestBody};
 
 const WORK_PARAMETERS: &[Parameter] = &[
-    Parameter { name: "cpu_us", schema: micros, summary: "CPU time to burn, in microseconds." },
-    Parameter { name: "io_ms", schema: millis, summary: "Time to wait, in milliseconds." },
-    Parameter { name: "class", schema: class, summary: "Who is refused first." },
+    Parameter { name: "cpu_us", required: false, schema: micros, summary: "CPU time to burn, in microseconds." },
+    Parameter { name: "io_ms", required: false, schema: millis, summary: "Time to wait, in milliseconds." },
+    Parameter { name: "class", required: false, schema: class, summary: "Who is refused first." },
 ];
 
 /// What a class is called in a query.
@@ -75,8 +74,8 @@ static CACHED: RouteContract = RouteContract {
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[
-        Parameter { name: "key", schema: schema::<String>, summary: "Which value." },
-        Parameter { name: "load_ms", schema: millis, summary: "How slow, in milliseconds." },
+        Parameter { name: "key", required: true, schema: schema::<String>, summary: "Which value." },
+        Parameter { name: "load_ms", required: false, schema: millis, summary: "How slow, in milliseconds." },
     ],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
@@ -147,13 +146,8 @@ struct UploadResponse {
 }
 
 async fn work(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
-    let cpu = number(exchange, "cpu_us", MAX_MICROS)?;
-    let io = number(exchange, "io_ms", MAX_MILLIS)?;
-    if let Some(class) = parameter(&exchange.head, "class")?
-        && !CLASSES.contains(&class)
-    {
-        return Err(fault("class", "enum", format!("must be one of {}", CLASSES.join(", "))));
-    }
+    let asked = |name| exchange.values.unsigned(name).unwrap_or_default();
+    let (cpu, io) = (asked("cpu_us"), asked("io_ms"));
     if cpu > 0 {
         burn(&app.clock, Duration::from_micros(cpu));
     }
@@ -175,7 +169,8 @@ fn burn(clock: &impl Clock, span: Duration) {
 }
 
 async fn cached(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
-    let wait = Duration::from_millis(number(exchange, "load_ms", MAX_MILLIS)?);
+    let wait = exchange.values.unsigned("load_ms").unwrap_or_default();
+    let wait = Duration::from_millis(wait);
     let key = exchange.param("key").unwrap_or_default().to_owned();
     let clock = app.clock;
     let load = {

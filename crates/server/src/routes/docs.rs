@@ -62,6 +62,7 @@ static PROBLEM: RouteContract = RouteContract {
     body: BodyRule::Empty,
     parameters: &[Parameter {
         name: "code",
+        required: true,
         schema: schema::<String>,
         summary: "The problem's code.",
     }],

@@ -62,6 +62,7 @@ static RETIRE: RouteContract = RouteContract {
     body: BodyRule::Empty,
     parameters: &[Parameter {
         name: "kid",
+        required: true,
         schema: schema::<String>,
         summary: "The key, as it is listed.",
     }],

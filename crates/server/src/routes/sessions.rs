@@ -42,6 +42,7 @@ static END: RouteContract = RouteContract {
     body: BodyRule::Empty,
     parameters: &[Parameter {
         name: "id",
+        required: true,
         schema: schema::<String>,
         summary: "The session, as it is listed.",
     }],

@@ -61,6 +61,7 @@ static UPDATE: RouteContract = RouteContract {
     body: BodyRule::Json(schema::<UpdateRequest>),
     parameters: &[Parameter {
         name: "username",
+        required: true,
         schema: schema::<String>,
         summary: "The account's name.",
     }],

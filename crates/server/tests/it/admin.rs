@@ -400,18 +400,20 @@ fn the_log_tells_each_request_under_its_id_and_trace() {
     let home = Home::new();
     let server = home.start(&[]);
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
-    let request = Request::get("/api/problems/forbidden?secret=query")
+    let request = Request::get("/api/problems/forbidden?secret=hidden")
         .header("X-Request-Id", "the-only-one")
         .header("traceparent", format!("00-{trace}-00f067aa0ba902b7-01"));
-    server.send(&request).expect(200);
+    // The route knows no such parameter, and says so by its name alone.
+    let refused = server.send(&request).problem("invalid-request");
+    assert!(!refused.to_string().contains("hidden"), "{refused}");
     let line = server.wait_for_log(&["\"request_id\":\"the-only-one\""]);
     let line: serde_json::Value = serde_json::from_str(&line).expect("a line of JSON");
     assert_eq!(line["trace_id"], trace);
     assert_eq!(line["route"], "/api/problems/{code}");
-    assert_eq!(line["status"], 200);
+    assert_eq!(line["status"], 400);
     let log = server.log();
     assert_eq!(log.matches("the-only-one").count(), 1, "{log}");
-    assert!(!log.contains("secret"), "{log}");
+    assert!(!log.contains("secret") && !log.contains("hidden"), "{log}");
 }
 
 #[test]

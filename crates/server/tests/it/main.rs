@@ -29,4 +29,5 @@ mod server;
 mod sizes;
 mod start;
 mod tls;
+mod validation;
 mod walk;

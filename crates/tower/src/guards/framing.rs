@@ -70,7 +70,7 @@ mod tests {
             request_time: RequestTime::new(Duration::from_secs(30)),
             window: Arc::new(LatencyWindow::new(Duration::from_secs(10))),
         };
-        let wall = Wall::new(Route::leak(&API, Some(0)), FramingGuard, Takes, timing);
+        let wall = Wall::new(Route::leak(&API, Some(0)).unwrap(), FramingGuard, Takes, timing);
         let request = request.body(Full::default()).unwrap();
         let response = Wall::serve(&wall, request, Peer::UNKNOWN).await;
         let closes = response.headers().get(CONNECTION).is_some_and(|value| value == "close");

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use gabion_clock::{Clock, SystemClock};
-use gabion_errors::{BoxError, Rejection};
+use gabion_errors::{BoxError, Rejection, error_chain};
 use gabion_limits::DeadlineTrust;
 use gabion_monitor::LatencyWindow;
 use http::{
@@ -56,10 +56,15 @@ type PeerOf = fn(&Extensions) -> Option<SocketAddr>;
 
 impl<G: Guard> WallLayer<G> {
     /// Guards under the one `contract`, with 30 s for each request.
+    ///
+    /// # Panics
+    ///
+    /// When a schema of `contract` says what cannot be checked ([`Route::leak`] tells it as an error).
     #[must_use]
     pub fn new(contract: &'static RouteContract, guards: G) -> Self {
+        let route = Route::leak(contract, Some(0));
         Self {
-            route: Route::leak(contract, Some(0)),
+            route: route.unwrap_or_else(|error| panic!("{}", error_chain(&error))),
             guards: Arc::new(guards),
             clock: SystemClock::new(),
             request_time: RequestTime::new(Duration::from_secs(30)),

@@ -1,11 +1,9 @@
 use std::ptr;
 
-use gabion_tower::{Match, Route, Routes};
+use gabion_tower::{Match, Route, RouteError, Routes};
 use http::request::Parts;
 
-use super::{
-    super::query::parameter, CLASSES, Endpoint, WORK, WORK_BATCH, WORK_CRITICAL, WORK_DEGRADED,
-};
+use super::{CLASSES, Endpoint, WORK, WORK_BATCH, WORK_CRITICAL, WORK_DEGRADED};
 
 /// Routes in which demo work has the class that its query asks for, so that a load test can see
 /// each class refused in its turn. All others are what they are.
@@ -17,15 +15,25 @@ pub struct AsAsked<R> {
 
 impl<R: Routes> AsAsked<R> {
     /// The same `routes`, of `endpoints` in their order.
-    #[must_use]
-    pub fn new(routes: R, endpoints: &[&'static Endpoint]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// When a schema of demo work cannot be checked.
+    pub fn new(routes: R, endpoints: &[&'static Endpoint]) -> Result<Self, RouteError> {
         let work = endpoints.iter().position(|endpoint| ptr::eq(endpoint.contract, &WORK));
-        let work = work.map(|index| {
-            [&WORK_CRITICAL, &WORK, &WORK_DEGRADED, &WORK_BATCH]
-                .map(|contract| Route::leak(contract, Some(index)))
-        });
-        Self { routes, work }
+        let leak = |index| {
+            let leak = |contract| Route::leak(contract, Some(index));
+            let (critical, user) = (leak(&WORK_CRITICAL)?, leak(&WORK)?);
+            Ok([critical, user, leak(&WORK_DEGRADED)?, leak(&WORK_BATCH)?])
+        };
+        Ok(Self { routes, work: work.map(leak).transpose()? })
     }
+}
+
+/// The class as the query asks for it, before anything of it is checked.
+fn asked(head: &Parts) -> Option<&str> {
+    let mut given = head.uri.query()?.split('&').filter_map(|pair| pair.strip_prefix("class="));
+    given.next().filter(|_| given.next().is_none())
 }
 
 impl<R: Routes> Routes for AsAsked<R> {
@@ -33,8 +41,8 @@ impl<R: Routes> Routes for AsAsked<R> {
         let mut found = self.routes.find(head);
         if ptr::eq(found.route.contract, &WORK)
             && let Some(work) = &self.work
-            // What is no class, or told twice, is refused by the handler.
-            && let Ok(Some(asked)) = parameter(head, "class")
+            // What is no class, or told twice, is refused when the parameters are read.
+            && let Some(asked) = asked(head)
             && let Some(at) = CLASSES.iter().position(|class| *class == asked)
         {
             found.route = work[at];
@@ -56,7 +64,7 @@ mod tests {
         let contracts = endpoints.iter().map(|endpoint| endpoint.contract);
         let table = RouteTable::new(contracts, &WORK_BATCH).unwrap();
         let (head, ()) = Request::get(target).body(()).unwrap().into_parts();
-        let found = AsAsked::new(table, &endpoints).find(&head);
+        let found = AsAsked::new(table, &endpoints).unwrap().find(&head);
         assert!(found.route.index.is_some_and(|index| index < endpoints.len()), "{target}");
         found.route.contract.class
     }
