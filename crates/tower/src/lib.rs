@@ -7,7 +7,8 @@
 //!
 //! Stacking one layer per concern is what `tower` does best, and what costs most when there are ten:
 //! futures grow and are moved through each other. Here the sequence is fused and nothing is allocated
-//! per guard. A guard alone is still a layer: [`WallLayer`] around any service.
+//! per guard. A guard alone is still a layer: [`WallLayer`] around any service. Who only wants the errors in
+//! one shape, named, logged and counted, takes the [`ProblemLayer`].
 //!
 //! A rate limit in front of your own service, with the defaults of the reference server:
 //!
@@ -52,9 +53,10 @@ mod exchange;
 mod guard;
 pub mod guards;
 pub mod json;
-pub mod params;
 pub mod metrics;
+pub mod params;
 mod problem;
+mod problem_layer;
 mod routes;
 mod wall;
 
@@ -66,6 +68,7 @@ pub use self::{
     exchange::{Exchange, LateCost, Noted, Peer, Standings},
     guard::Guard,
     problem::{grpc_response, problem_response},
+    problem_layer::{ProblemLayer, ProblemService},
     routes::{Match, Route, RouteError, RouteTable, Routes},
     wall::{
         HSTS, Handler, Refused, RequestTime, Timing, Wall, WallBody, WallLayer, WallService,

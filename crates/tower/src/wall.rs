@@ -3,7 +3,7 @@
 mod access;
 mod body;
 mod deadline;
-mod grpc;
+pub(crate) mod grpc;
 mod layer;
 mod limits;
 mod refusals;
@@ -106,7 +106,7 @@ impl RequestTime {
     }
 }
 
-const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
@@ -132,12 +132,12 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
         self
     }
 
-    /// The same that refuses gRPC requests in the words of gRPC.
     /// From now on gives up sooner where one of these callers says so.
     pub fn set_deadlines_of(&self, callers: DeadlineTrust) {
         self.deadlines.store(Arc::new(callers));
     }
 
+    /// The same that refuses gRPC requests in the words of gRPC.
     #[must_use]
     pub fn grpc(mut self) -> Self {
         self.grpc = true;
@@ -203,7 +203,9 @@ impl<R: Routes, G: Guard, H, C: Clock + Clone> Wall<R, G, H, C> {
                     exchange.permit = None;
                 }
                 let now = this.timing.clock.now();
-                let rejection = rejection.took(now.saturating_since(exchange.now));
+                let took = now.saturating_since(exchange.now);
+                // Also what never came to the operation itself, or took it too long.
+                let rejection = rejection.during(name).took(took);
                 let request_id = exchange.request_id.as_str();
                 let origin = Origin { request_id, route: exchange.contract().path };
                 this.desk.tell(&rejection, origin, now);

@@ -14,15 +14,15 @@ use gabion_clock::{Clock, SystemClock};
 use gabion_errors::{BoxError, Rejection, error_chain};
 use gabion_limits::DeadlineTrust;
 use gabion_monitor::LatencyWindow;
-use http::{
-    Extensions, HeaderMap, HeaderName, Request, Response,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
-};
+use http::{Extensions, HeaderMap, HeaderName, Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Handler, RequestTime, Timing, Wall, WallBody};
-use crate::{Exchange, Guard, LateCost, Peer, Route, RouteContract};
+use crate::{
+    Exchange, Guard, LateCost, Peer, Route, RouteContract,
+    problem_layer::{OF_A_BODY, RejectionBy, plain},
+};
 
 /// The span that the budgets look back on.
 const WINDOW: Duration = Duration::from_secs(10);
@@ -50,9 +50,17 @@ pub struct WallLayer<G, C = SystemClock> {
     deadlines: DeadlineTrust,
     grpc: bool,
     peer: PeerOf,
+    answers: Answers,
 }
 
 type PeerOf = fn(&Extensions) -> Option<SocketAddr>;
+
+/// What of a service's answers is the wall's to tell.
+#[derive(Clone, Copy)]
+struct Answers {
+    problems: bool,
+    rejections_by: RejectionBy,
+}
 
 impl<G: Guard> WallLayer<G> {
     /// Guards under the one `contract`, with 30 s for each request.
@@ -72,6 +80,7 @@ impl<G: Guard> WallLayer<G> {
             deadlines: DeadlineTrust::Nobody,
             grpc: false,
             peer: |_| None,
+            answers: Answers { problems: false, rejections_by: |_| None },
         }
     }
 }
@@ -113,13 +122,31 @@ impl<G, C> WallLayer<G, C> {
         self
     }
 
+    /// The same that makes problem documents also of what the service answers as an error and nothing
+    /// but that, as a [`ProblemLayer`](crate::ProblemLayer) does: a router's own 404 with its `Allow`, or the text
+    /// of an extractor. Without it only rejections and the wall's own refusals are problems, and all
+    /// others keep the body that their author gave them.
+    #[must_use]
+    pub fn problems(mut self) -> Self {
+        self.answers.problems = true;
+        self
+    }
+
+    /// The same that also looks for rejections where `find` takes them from, in the extensions of a
+    /// response. With tonic it is `gabion_errors::tonic::take_rejection`, together with [`grpc`](Self::grpc).
+    #[must_use]
+    pub fn rejections_by(mut self, find: fn(&mut Extensions) -> Option<Arc<Rejection>>) -> Self {
+        self.answers.rejections_by = find;
+        self
+    }
+
     /// The same with another clock. Layers that share a store of limits must share a clock, since
     /// instants of different clocks do not compare; so must a service that asks how much of its
     /// `Deadline` is left.
     #[must_use]
     pub fn clock<D>(self, clock: D) -> WallLayer<G, D> {
-        let Self { route, guards, request_time, window, deadlines, grpc, peer, .. } = self;
-        WallLayer { route, guards, clock, request_time, window, deadlines, grpc, peer }
+        let Self { route, guards, request_time, window, deadlines, grpc, peer, answers, .. } = self;
+        WallLayer { route, guards, clock, request_time, window, deadlines, grpc, peer, answers }
     }
 }
 
@@ -134,6 +161,7 @@ impl<G, C: Clone> Clone for WallLayer<G, C> {
             deadlines: self.deadlines.clone(),
             grpc: self.grpc,
             peer: self.peer,
+            answers: self.answers,
         }
     }
 }
@@ -142,10 +170,11 @@ impl<G: Guard, C: Clock + Clone, S> Layer<S> for WallLayer<G, C> {
     type Service = WallService<G, S, C>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let Self { route, guards, clock, request_time, window, deadlines, grpc, peer } =
+        let Self { route, guards, clock, request_time, window, deadlines, grpc, peer, answers } =
             self.clone();
         let timing = Timing { clock, request_time, window };
-        let mut wall = Wall::new(route, guards, Inner(PhantomData), timing).deadlines_of(deadlines);
+        let handler = Inner { answers, of: PhantomData };
+        let mut wall = Wall::new(route, guards, handler, timing).deadlines_of(deadlines);
         if grpc {
             wall = wall.grpc();
         }
@@ -203,7 +232,10 @@ pub(super) struct Carried<B, S> {
 }
 
 /// Hands requests to the service that came with them.
-pub(super) struct Inner<S>(PhantomData<fn() -> S>);
+pub(super) struct Inner<S> {
+    answers: Answers,
+    of: PhantomData<fn() -> S>,
+}
 
 impl<S, B, ResBody> Handler<Carried<B, S>> for Inner<S>
 where
@@ -236,18 +268,25 @@ where
         if let Some(cost) = known.remove::<LateCost>() {
             exchange.late_cost = exchange.late_cost.and(cost);
         }
-        let rejection = known.remove::<Arc<Rejection>>();
-        let Some(rejection) = rejection.and_then(Arc::into_inner) else { return Ok(response) };
-        Err(with_fields(rejection, response.headers()))
+        let Answers { problems, rejections_by } = self.answers;
+        let rejection = known.remove::<Arc<Rejection>>().or_else(|| rejections_by(known));
+        if let Some(rejection) = rejection.and_then(Arc::into_inner) {
+            return Err(with_fields(rejection, response.headers()));
+        }
+        let known = response.extensions();
+        let plain =
+            if problems { plain(response.status(), response.headers(), known) } else { None };
+        match plain {
+            Some(problem) => Err(with_fields(problem.into(), response.headers())),
+            None => Ok(response),
+        }
     }
 }
 
 /// `rejection` with those of `fields` that it does not have and that are not about a body.
 fn with_fields(rejection: Rejection, fields: &HeaderMap) -> Rejection {
     let own: Vec<HeaderName> = rejection.problem().headers().map(|(name, _)| name).collect();
-    let about_body = [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING];
-    let others =
-        fields.iter().filter(|(name, _)| !own.contains(name) && !about_body.contains(name));
+    let others = fields.iter().filter(|(name, _)| !own.contains(name) && !OF_A_BODY.contains(name));
     others.fold(rejection, |rejection, (name, value)| rejection.header(name.clone(), value.clone()))
 }
 
