@@ -212,7 +212,8 @@ impl Routes for RouteTable {
     }
 }
 
-/// The methods of RFC 9110 §9 and RFC 5789 that may have a route.
+/// The methods of RFC 9110 §9 and RFC 5789, and QUERY, which OpenAPI 3.2 knows. Not each of them may have a
+/// route.
 fn is_known(method: &Method) -> bool {
     matches!(
         *method,
@@ -223,6 +224,9 @@ fn is_known(method: &Method) -> bool {
             | Method::DELETE
             | Method::PATCH
             | Method::OPTIONS
+            | Method::CONNECT
+            | Method::TRACE
+            | Method::QUERY
     )
 }
 
@@ -265,7 +269,10 @@ mod tests {
         assert_eq!(code("HEAD", "/users/ann"), "found");
         assert_eq!(code("POST", "/users/ann"), "method-not-allowed");
         assert_eq!(code("GET", "/users/"), "not-found");
-        assert_eq!(code("TRACE", "/users/ann"), "not-implemented");
+        assert_eq!(code("TRACE", "/users/ann"), "method-not-allowed");
+        assert_eq!(code("CONNECT", "/users/ann"), "method-not-allowed");
+        assert_eq!(code("QUERY", "/users/ann"), "method-not-allowed");
+        assert_eq!(code("TRACE", "/users/"), "not-found");
         assert_eq!(code("BREW", "/users/ann"), "not-implemented");
         assert_eq!(code("GET", "/users/%ff"), "invalid-request");
         assert_eq!(code("GET", "/users/%4"), "invalid-request");

@@ -152,7 +152,8 @@ fn every_response_over_tls_and_none_without_it_names_hsts() {
         (Request::get("/"), 200),
         (Request::get("/none"), 404),
         (Request::get("/api/auth/verify"), 401),
-        (Request::new("TRACE", "/"), 501),
+        (Request::new("TRACE", "/"), 405),
+        (Request::new("BREW", "/"), 501),
         (Request::get("/").header("x-big", "x".repeat(20 * 1024)), 431),
         // More than is read at all.
         (Request::get("/").header("x-big", "x".repeat(200 * 1024)), 431),

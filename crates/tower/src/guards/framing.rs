@@ -8,7 +8,8 @@ use crate::{Exchange, Guard};
 /// The parser is hyper's, and there is no second one in front of it: two that read the same bytes are
 /// what smuggling is made of. hyper takes any list of codings that ends in `chunked`, and drops a
 /// `Content-Length` beside it, so that nobody behind it can tell. Here other lists are refused, and a
-/// connection on which anything was sent in chunks, or refused, ends with its answer.
+/// connection on which anything was sent in chunks, or refused, or by a method that means something to
+/// proxies, ends with its answer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FramingGuard;
 
@@ -17,7 +18,7 @@ impl Guard for FramingGuard {
         let head = &exchange.head;
         match check_framing(&head.method, &head.uri, head.version, &head.headers) {
             Ok(Framing::Sized) => Ok(()),
-            Ok(Framing::Chunked) => {
+            Ok(Framing::Chunked | Framing::Foreign) => {
                 exchange.closes = true;
                 Ok(())
             }
@@ -83,13 +84,15 @@ mod tests {
         assert_eq!(ask(post().header(CONTENT_LENGTH, "5")).await, (200, false));
         assert_eq!(ask(post().header(TRANSFER_ENCODING, "chunked")).await, (200, true));
         assert_eq!(ask(post().header(TRANSFER_ENCODING, "gzip, chunked")).await, (501, true));
-        assert_eq!(ask(post().method(Method::TRACE)).await, (501, true));
+        assert_eq!(ask(post().method(Method::TRACE)).await, (200, true));
+        assert_eq!(ask(post().method(Method::CONNECT)).await, (200, true));
+        assert_eq!(ask(post().method(Method::CONNECT).uri("a:443")).await, (501, true));
         assert_eq!(ask(post().uri("*")).await, (400, true));
     }
 
     #[tokio::test]
     async fn no_field_of_a_connection_is_sent_over_http_2() {
         let trace = Request::post("/x").method(Method::TRACE).version(Version::HTTP_2);
-        assert_eq!(ask(trace).await, (501, false));
+        assert_eq!(ask(trace).await, (200, false));
     }
 }

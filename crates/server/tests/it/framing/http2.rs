@@ -318,5 +318,5 @@ fn nothing_is_tunnelled() {
     assert!(!matches!(ended, Ended::Status(200)), "{ended:?}");
     let mut trace = GET;
     trace[0].1 = "TRACE";
-    assert_eq!(ends(&server, &trace, None), Ended::Status(501));
+    assert_eq!(ends(&server, &trace, None), Ended::Status(405));
 }

@@ -11,18 +11,21 @@ use crate::{
 fn methods_that_are_not_served_end_the_connection() {
     let home = Home::new();
     let server = home.start(&[]);
-    for line in [
-        "TRACE /livez",
-        "TRACE /none",
-        "CONNECT a:443",
-        "CONNECT /livez",
-        "BREW /livez",
-        "get /livez",
-        "GETT /livez",
-        "PROPFIND /livez",
+    for (line, code) in [
+        ("TRACE /livez", "method-not-allowed"),
+        ("TRACE http://a/livez", "method-not-allowed"),
+        ("CONNECT /livez", "method-not-allowed"),
+        ("TRACE /none", "not-found"),
+        ("CONNECT /none", "not-found"),
+        ("TRACE *", "invalid-request"),
+        ("CONNECT a:443", "not-implemented"),
+        ("BREW /livez", "not-implemented"),
+        ("get /livez", "not-implemented"),
+        ("GETT /livez", "not-implemented"),
+        ("PROPFIND /livez", "not-implemented"),
     ] {
         let head = format!("{line} HTTP/1.1\r\nHost: a\r\n\r\n");
-        refused(&server, head.as_bytes(), Refused::Problem("not-implemented"));
+        refused(&server, head.as_bytes(), Refused::Problem(code));
     }
     // A body does not make a tunnel of it either.
     let tunnel = "CONNECT a:443 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nabcd";
