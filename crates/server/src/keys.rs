@@ -21,12 +21,12 @@ pub(crate) struct KeyItem {
     kid: String,
     /// HS256, EdDSA, ES256 or RS256.
     algorithm: &'static str,
-    #[schema(format = "date-time")]
+    #[schema(format = "date-time", required = true)]
     created_at: Option<String>,
     /// Whether new tokens are signed with it.
     signs: bool,
     /// When it is forgotten, once another one signs.
-    #[schema(format = "date-time")]
+    #[schema(format = "date-time", required = true)]
     verifies_until: Option<String>,
 }
 

@@ -1,57 +1,76 @@
 //! The API document, from the contracts of the mounted routes.
 
+mod components;
+mod links;
+mod responses;
+
 use std::collections::BTreeMap;
 
 use gabion_auth::{Access, Scope};
-use gabion_errors::{Problem, ProblemType, types};
-use gabion_tower::{BodyRule, RateRule, RouteContract, Schema};
-use http::StatusCode;
+use gabion_tower::{BodyRule, DeadlineRule, RateRule, RouteContract, Schema};
 use serde_json::{Map, Value, json};
 
+use self::responses::Responses;
 use crate::routes::Endpoint;
 
 /// OpenAPI 3.1 of exactly `endpoints`.
 #[must_use]
 pub fn document(endpoints: &[&'static Endpoint]) -> Value {
     let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut responses = Responses::default();
     for endpoint in endpoints {
         let contract = endpoint.contract;
         let method = contract.method.as_str().to_ascii_lowercase();
-        paths.entry(contract.path).or_default().insert(method, operation(contract));
+        let operation = operation(contract, endpoints, &mut responses);
+        paths.entry(contract.path).or_default().insert(method, operation);
     }
+    let used: Vec<&str> = endpoints.iter().map(|endpoint| tag(endpoint.contract.path)).collect();
+    let tags = TAGS.iter().filter(|(name, _)| used.contains(name));
+    let tags: Vec<Value> =
+        tags.map(|(name, told)| json!({"name": name, "description": told})).collect();
     json!({
         "openapi": "3.1.0",
         "info": {
             "title": "Gabion",
             "version": env!("CARGO_PKG_VERSION"),
-            "description": "Hardening for Rust services: the reference server. Every error is an \
-                RFC 9457 problem; /api/problems/{code} tells what its code means.",
+            "summary": "Hardening for Rust services: the reference server.",
+            "description": DESCRIPTION,
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
         },
         "servers": [{"url": "/"}],
+        "tags": tags,
         "paths": paths,
         "components": {
-            "securitySchemes": {
-                "bearer": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "bearerFormat": "JWT",
-                    "description": "The access token of a login.",
-                },
-            },
-            "schemas": {"Problem": problem_schema()},
-            "headers": headers(),
+            "securitySchemes": components::security_schemes(),
+            "schemas": {"Problem": components::problem()},
+            "headers": components::headers(),
+            "responses": responses.shared(),
         },
     })
 }
 
-fn operation(contract: &RouteContract) -> Value {
+/// What holds for all operations, and is not said again at each.
+const DESCRIPTION: &str = "Every error is an RFC 9457 problem; /api/problems/{code} tells what its code \
+    means. Where GET is, HEAD is too. Another method on a path of this document is 405 \
+    method-not-allowed with Allow, any other path 404 not-found. Nothing is 406: where \
+    there is one representation of an answer, Accept is not looked at. Unknown parameters and members of bodies are \
+    refused; answers may get new members.";
+
+fn operation(
+    contract: &RouteContract,
+    endpoints: &[&'static Endpoint],
+    shared: &mut Responses,
+) -> Value {
+    let mut responses = shared.of(contract);
+    links::add(contract, endpoints, &mut responses);
     let mut operation = json!({
         "operationId": contract.name,
         "summary": contract.summary,
         "tags": [tag(contract.path)],
-        "responses": responses(contract),
+        "responses": responses,
         "x-class": contract.class.as_str(),
+        "x-rate-limits": rate_limits(contract.rate),
+        "x-deadline": deadline(contract.deadline),
     });
     if let Some(bulkhead) = contract.bulkhead {
         operation["x-bulkhead"] = json!(bulkhead);
@@ -73,8 +92,9 @@ fn operation(contract: &RouteContract) -> Value {
     if !parameters.is_empty() {
         operation["parameters"] = parameters.into();
     }
-    if let Some(body) = request_body(contract.body) {
+    if let Some((body, limit)) = request_body(contract.body) {
         operation["requestBody"] = body;
+        operation["x-body-limit"] = json!(limit);
     }
     match contract.access {
         Access::Public => operation["security"] = json!([]),
@@ -93,8 +113,21 @@ fn operation(contract: &RouteContract) -> Value {
     operation
 }
 
-/// What each part of the API is called, by how its paths begin; the first that fits counts.
-const TAGS: [(&str, &str); 14] = [
+/// The parts of the API, in the order of a reader.
+const TAGS: [(&str, &str); 9] = [
+    ("auth", "Logins, tokens, and the caller's own sessions and password."),
+    ("batch", "Several requests in one."),
+    ("probes", "For load balancers and supervisors."),
+    ("operation", "What the server does, and its restart, keys and records."),
+    ("accounts", "Who may call."),
+    ("configuration", "The settings in effect, and the ways to change them."),
+    ("backups", "Copies of the data that were opened and checked."),
+    ("documents", "What the API and its problems mean."),
+    ("demo", "For load tests and examples."),
+];
+
+/// Which part a path belongs to, by how it begins; the first that fits counts.
+const PARTS: [(&str, &str); 15] = [
     ("/api/auth/", "auth"),
     ("/.well-known/", "auth"),
     ("/api/batch", "batch"),
@@ -102,6 +135,7 @@ const TAGS: [(&str, &str); 14] = [
     ("/livez", "probes"),
     ("/readyz", "probes"),
     ("/api/admin/users", "accounts"),
+    ("/api/admin/api-keys", "accounts"),
     ("/api/admin/config", "configuration"),
     ("/api/admin/backups", "backups"),
     ("/api/admin/", "operation"),
@@ -112,189 +146,71 @@ const TAGS: [(&str, &str); 14] = [
 ];
 
 fn tag(path: &str) -> &'static str {
-    TAGS.iter().find(|(begin, _)| path.starts_with(begin)).map_or("documents", |(_, tag)| tag)
+    PARTS.iter().find(|(begin, _)| path.starts_with(begin)).map_or("documents", |(_, tag)| tag)
 }
 
-fn request_body(rule: BodyRule) -> Option<Value> {
-    let json_body = |schema: Schema, required: bool| json!({"required": required, "content": {"application/json": {"schema": schema()}}});
+/// The names under which `RateLimit` tells of them.
+fn rate_limits(rule: RateRule) -> &'static [&'static str] {
+    match rule {
+        RateRule::Exempt => &[],
+        RateRule::Standard => &["address", "caller"],
+        RateRule::Login => &["address", "login", "caller"],
+    }
+}
+
+/// The setting that has it, or the time itself.
+fn deadline(rule: DeadlineRule) -> String {
+    match rule {
+        DeadlineRule::Default => "limits.time.request".to_owned(),
+        DeadlineRule::After(span) => gabion_config::format_duration(span),
+        DeadlineRule::Endless => "none".to_owned(),
+    }
+}
+
+/// The body, and the setting that bounds it.
+fn request_body(rule: BodyRule) -> Option<(Value, &'static str)> {
+    let json_body = |schema: Schema, required: bool| {
+        let body = json!({
+            "required": required,
+            "content": {"application/json": {"schema": schema()}},
+        });
+        (body, "limits.size.json_body")
+    };
     match rule {
         BodyRule::Empty => None,
         BodyRule::Json(schema) => Some(json_body(schema, true)),
         BodyRule::OptionalJson(schema) => Some(json_body(schema, false)),
-        BodyRule::Stream => Some(json!({
-            "required": false,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        })),
-    }
-}
-
-fn responses(contract: &RouteContract) -> Map<String, Value> {
-    let mut responses = Map::new();
-    responses.insert(contract.answer.status.as_str().to_owned(), success(contract));
-    if contract.path == "/api/health" {
-        let refusal = success(contract);
-        responses.insert(StatusCode::SERVICE_UNAVAILABLE.as_str().to_owned(), refusal);
-    }
-    let mut by_status: BTreeMap<u16, Vec<&'static ProblemType>> = BTreeMap::new();
-    for problem in problems(contract) {
-        let list = by_status.entry(problem.status.as_u16()).or_default();
-        if !list.contains(&problem) {
-            list.push(problem);
-        }
-    }
-    for (status, problems) in by_status {
-        let status = status.to_string();
-        let mut response = refusal(&problems);
-        // The answer of a route that tells more than a problem by the same status.
-        if let Some(known) = responses.remove(&status) {
-            for (media, content) in known["content"].as_object().into_iter().flatten() {
-                response["content"][media] = content.clone();
-            }
-        }
-        responses.insert(status, response);
-    }
-    responses
-}
-
-fn success(contract: &RouteContract) -> Value {
-    let answer = &contract.answer;
-    let reason = answer.status.canonical_reason().unwrap_or_default();
-    let mut response = json!({"description": reason});
-    if !answer.media.is_empty() {
-        let schema = answer.schema.map_or_else(|| json!({"type": "string"}), |schema| schema());
-        let schema = if answer.media.contains("json") && answer.schema.is_none() {
-            json!({"type": "object"})
-        } else {
-            schema
-        };
-        response["content"] = json!({media_type(answer.media): {"schema": schema}});
-    }
-    response["headers"] = header_references(contract);
-    response
-}
-
-fn media_type(media: &str) -> &str {
-    media.split(';').next().unwrap_or(media)
-}
-
-fn refusal(problems: &[&'static ProblemType]) -> Value {
-    let codes: Vec<&str> = problems.iter().map(|problem| problem.code).collect();
-    let titles: Vec<&str> = problems.iter().map(|problem| problem.title).collect();
-    let mut response = json!({
-        "description": titles.join("; "),
-        "content": {Problem::CONTENT_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        "x-codes": codes,
-    });
-    let waits = problems.iter().any(|problem| {
-        [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE].contains(&problem.status)
-    });
-    let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}});
-    if waits {
-        headers["Retry-After"] = json!({"$ref": "#/components/headers/Retry-After"});
-    }
-    if codes.contains(&"unauthenticated") {
-        headers["WWW-Authenticate"] = json!({"$ref": "#/components/headers/WWW-Authenticate"});
-    }
-    response["headers"] = headers;
-    response
-}
-
-fn header_references(contract: &RouteContract) -> Value {
-    let mut headers = json!({"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}});
-    if contract.rate != RateRule::Exempt {
-        for name in ["RateLimit", "RateLimit-Policy"] {
-            headers[name] = json!({"$ref": format!("#/components/headers/{name}")});
-        }
-    }
-    headers
-}
-
-/// Every problem that a route may answer with: what its fields imply, and its own.
-fn problems(contract: &RouteContract) -> Vec<&'static ProblemType> {
-    let mut problems: Vec<&'static ProblemType> = vec![
-        &types::INVALID_REQUEST,
-        &types::BODY_TOO_LARGE,
-        &types::URI_TOO_LONG,
-        &types::MISDIRECTED,
-        &types::HEADER_TOO_LARGE,
-        &types::INTERNAL,
-        &types::OVERLOADED,
-        &types::DEADLINE_EXCEEDED,
-    ];
-    if contract.rate != RateRule::Exempt {
-        problems.push(&types::RATE_LIMITED);
-    }
-    if contract.access != Access::Public {
-        problems.extend([&types::UNAUTHENTICATED, &types::DEPENDENCY_UNAVAILABLE]);
-    }
-    if matches!(contract.access, Access::AnyRole(_)) {
-        problems.push(&types::FORBIDDEN);
-    }
-    match contract.body {
-        BodyRule::Empty => problems.push(&types::UNSUPPORTED_MEDIA_TYPE),
         BodyRule::Stream => {
-            problems.extend([&types::REQUEST_TIMEOUT, &types::UNSUPPORTED_MEDIA_TYPE]);
+            let body = json!({
+                "required": false,
+                "description": "Bytes of any type.",
+                "content": {"application/octet-stream": {}},
+            });
+            Some((body, "limits.size.body"))
         }
-        BodyRule::Json(_) | BodyRule::OptionalJson(_) => problems.extend([
-            &types::REQUEST_TIMEOUT,
-            &types::UNSUPPORTED_MEDIA_TYPE,
-            &types::INVALID_BODY,
-        ]),
     }
-    problems.extend(contract.problems);
-    problems
-}
-
-fn problem_schema() -> Value {
-    let codes: Vec<&str> = types::ALL.iter().map(|kind| kind.code).collect();
-    json!({
-        "type": "object",
-        "required": ["type", "title", "status", "detail", "code", "request_id"],
-        "properties": {
-            "type": {"type": "string", "format": "uri-reference"},
-            "title": {"type": "string"},
-            "status": {"type": "integer", "minimum": 400, "maximum": 599},
-            "detail": {"type": "string"},
-            "code": {"type": "string", "enum": codes},
-            "request_id": {"type": "string"},
-            "retry_after": {"type": "integer", "minimum": 1, "description": "Seconds."},
-            "errors": {
-                "type": "array",
-                "items": {
-                    "type": "object",
-                    "required": ["pointer", "code", "detail"],
-                    "properties": {
-                        "pointer": {"type": "string", "description": "RFC 6901."},
-                        "code": {"type": "string"},
-                        "detail": {"type": "string"},
-                    },
-                },
-            },
-        },
-    })
-}
-
-fn headers() -> Value {
-    let header =
-        |description: &str, schema: Value| json!({"description": description, "schema": schema});
-    let text = || json!({"type": "string"});
-    json!({
-        "X-Request-Id": header("The request's name in the log; a valid incoming one is kept.", text()),
-        "Retry-After": header("Seconds to wait.", json!({"type": "integer", "minimum": 1})),
-        "WWW-Authenticate": header("RFC 6750.", text()),
-        "RateLimit": header("What is left of each limit.", text()),
-        "RateLimit-Policy": header("The limits that apply.", text()),
-    })
 }
 
 #[cfg(test)]
 mod tests {
+    use gabion_errors::{Problem, types};
+
     use super::*;
     use crate::{routes, settings::ServerSettings};
 
+    fn whole() -> Value {
+        let mut settings = ServerSettings::default();
+        settings.demo.enabled = true;
+        document(&routes::endpoints(&settings))
+    }
+
     fn response(path: &str, method: &str, status: &str) -> Value {
-        let document = document(&routes::endpoints(&ServerSettings::default()));
-        document["paths"][path][method]["responses"][status].clone()
+        let document = whole();
+        let response = document["paths"][path][method]["responses"][status].clone();
+        match response["$ref"].as_str().and_then(|place| place.strip_prefix('#')) {
+            Some(pointer) => document.pointer(pointer).expect("a shared response").clone(),
+            None => response,
+        }
     }
 
     #[test]
@@ -313,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn every_path_belongs_to_a_part_of_the_api() {
+    fn each_part_of_the_api_is_described_once() {
         let tags = [
             ("/livez", "probes"),
             ("/.well-known/jwks.json", "auth"),
@@ -325,11 +241,53 @@ mod tests {
         for (path, wanted) in tags {
             assert_eq!(tag(path), wanted, "{path}");
         }
+        for (_, tag) in PARTS {
+            assert_eq!(TAGS.iter().filter(|(name, _)| *name == tag).count(), 1, "{tag}");
+        }
     }
 
     #[test]
     fn a_success_is_described_by_its_status() {
         assert_eq!(response("/api/admin/users", "post", "201")["description"], "Created");
         assert_eq!(response("/api/auth/logout", "post", "204")["description"], "No Content");
+    }
+
+    #[test]
+    fn a_refusal_names_its_codes_and_its_fields() {
+        let refused = response("/api/auth/password", "post", "401");
+        assert_eq!(refused["x-codes"], json!(["unauthenticated", "invalid-credentials"]));
+        assert!(refused["headers"]["WWW-Authenticate"].is_object(), "{refused}");
+        let schema = &refused["content"][Problem::CONTENT_TYPE]["schema"]["allOf"][1];
+        assert_eq!(schema["properties"]["code"]["enum"], refused["x-codes"]);
+        for status in ["429", "503"] {
+            let wait = response("/api/auth/login", "post", status);
+            assert!(wait["headers"]["Retry-After"].is_object(), "{wait}");
+            assert!(wait["headers"]["RateLimit"].is_object(), "{wait}");
+        }
+        assert!(response("/livez", "get", "503")["headers"]["RateLimit"].is_null());
+    }
+
+    #[test]
+    fn the_codes_of_problems_are_those_that_have_a_page() {
+        let codes: Vec<&str> = types::ALL.iter().map(|kind| kind.code).collect();
+        let document = whole();
+        let told = &document["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+        assert_eq!(*told, json!(codes));
+        let page = &document["paths"]["/api/problems/{code}"]["get"]["parameters"][0];
+        assert_eq!(page["schema"]["enum"], json!(codes));
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        fn look(document: &Value, at: &Value) {
+            if let Some(place) = at.get("$ref").and_then(Value::as_str) {
+                let pointer = place.strip_prefix('#').expect("a place in this document");
+                assert!(document.pointer(pointer).is_some(), "{place}");
+            }
+            at.as_object().into_iter().flatten().for_each(|(_, part)| look(document, part));
+            at.as_array().into_iter().flatten().for_each(|part| look(document, part));
+        }
+        let document = whole();
+        look(&document, &document);
     }
 }

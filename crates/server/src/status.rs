@@ -1,5 +1,7 @@
 //! The status document: what `/api/admin/status`, `/api/admin/events` and `gabion status` tell.
 
+mod schema;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use gabion_cache::CacheSnapshot;
@@ -10,16 +12,17 @@ use gabion_monitor::{Budget, BudgetUse};
 use gabion_tower::guards::OftenRefused;
 use serde_json::{Value, json};
 
+pub(crate) use self::schema::schema;
 use crate::{app::App, observatory::Observatory};
 
 /// The document as things are at `now`.
 pub(crate) fn document(app: &App, now: Instant) -> Value {
     let settings = app.settings.load_full();
     let latest = app.observatory.latest();
+    let trial = app.config.trial();
     let admission = app.admission.snapshot();
     let sample = &latest.sample;
     let caches: Vec<Value> = std::iter::once(app.accounts.snapshot())
-    let trial = app.config.trial();
         .chain(app.caches.snapshots())
         .map(|cache| cache_document(&cache))
         .collect();

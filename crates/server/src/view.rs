@@ -21,6 +21,7 @@ pub(crate) struct UserItem {
 /// An API key, without its secret.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ApiKeyItem {
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     id: String,
     name: String,
     /// In whose name it calls.
@@ -32,7 +33,7 @@ pub(crate) struct ApiKeyItem {
     #[schema(format = "date-time")]
     expires_at: String,
     /// To some minutes after a crash.
-    #[schema(format = "date-time")]
+    #[schema(format = "date-time", required = true)]
     last_used_at: Option<String>,
 }
 
@@ -49,6 +50,7 @@ pub(crate) struct NewApiKeyItem {
 /// A backup.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct BackupItem {
+    #[schema(pattern = "^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}$")]
     id: String,
     #[schema(format = "date-time")]
     created_at: String,

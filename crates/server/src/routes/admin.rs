@@ -13,15 +13,15 @@ use gabion_limits::Class;
 use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_TYPE};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Interval, MissedTickBehavior},
 };
 use utoipa::ToSchema;
 
-use super::{ADMIN, Call, Endpoint, Input, JSON, MONITOR, Reply, answers, batch, json, media};
-use crate::{app::App, audit::Actor, body::ReplyBody, once_more};
+use super::{ADMIN, Call, Endpoint, Input, JSON, MONITOR, Reply, answers, batch, json};
+use crate::{app::App, audit::Actor, body::ReplyBody, once_more, status};
 
 static RESTART: RouteContract = RouteContract {
     method: Method::POST,
@@ -55,7 +55,7 @@ static STATUS: RouteContract = RouteContract {
     rate: RateRule::Standard,
     bulkhead: None,
     cache: CacheRule::NoStore,
-    answer: Answer { status: StatusCode::OK, media: JSON, schema: Some(object) },
+    answer: Answer { status: StatusCode::OK, media: JSON, schema: Some(status::schema) },
     problems: &[],
 };
 
@@ -73,22 +73,36 @@ static EVENTS: RouteContract = RouteContract {
     rate: RateRule::Standard,
     bulkhead: None,
     cache: CacheRule::NoStore,
-    answer: media("text/event-stream"),
+    answer: Answer { status: StatusCode::OK, media: EVENT_STREAM, schema: Some(event) },
     problems: &[],
 };
 
 pub(super) static ENDPOINTS: [Endpoint; 3] = [
     Endpoint { contract: &RESTART, call: Call::Later(|a, e, i| Box::pin(restart(a, e, i))) },
-    Endpoint { contract: &STATUS, call: Call::Now(status) },
+    Endpoint { contract: &STATUS, call: Call::Now(show) },
     Endpoint { contract: &EVENTS, call: Call::Now(events) },
 ];
 
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// One event; before OpenAPI 3.2 there is no word for the stream that it is of.
+fn event() -> Value {
+    json!({
+        "type": "object",
+        "description": "Each event of the stream.",
+        "required": ["data"],
+        "properties": {
+            "data": {
+                "type": "string",
+                "contentMediaType": JSON,
+                "contentSchema": status::schema(),
+            },
+        },
+    })
+}
+
 /// How often the document is sent to those who follow it.
 const EVERY: Duration = Duration::from_secs(1);
-
-fn object() -> Value {
-    serde_json::json!({"type": "object"})
-}
 
 #[derive(Serialize, ToSchema)]
 struct RestartResponse {
@@ -101,7 +115,7 @@ async fn restart(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
     json(StatusCode::ACCEPTED, &RestartResponse { generation })
 }
 
-fn status(app: &App, exchange: &mut Exchange) -> Reply {
+fn show(app: &App, exchange: &mut Exchange) -> Reply {
     json(StatusCode::OK, &app.status(exchange.now))
 }
 
@@ -137,7 +151,7 @@ fn events(app: &App, exchange: &mut Exchange) -> Reply {
         Some((event, follower))
     });
     let mut response = Response::new(ReplyBody::Stream(Box::pin(events)));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(EVENT_STREAM));
     Ok(response)
 }
 

@@ -9,13 +9,14 @@ use gabion_tower::{
 };
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
     openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type},
 };
 
 use super::{
-    ADMIN, Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, json, no_content, schema,
+    ADMIN, Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, no_content, schema,
 };
 use crate::{
     app::App,
@@ -71,7 +72,7 @@ static REVOKE: RouteContract = RouteContract {
     parameters: &[Parameter {
         name: "id",
         required: true,
-        schema: schema::<String>,
+        schema: id,
         summary: "The key, as it is listed.",
     }],
     deadline: DeadlineRule::Default,
@@ -92,6 +93,15 @@ pub(super) static ENDPOINTS: [Endpoint; 3] = [
 pub(crate) const SCOPES: [&str; 8] =
     ["audit", "backups", "config", "demo", "keys", "restart", "status", "users"];
 
+fn id() -> Value {
+    json!({
+        "type": "string",
+        "pattern": "^[0-9a-f]{32}$",
+        "x-hint": "the id of an API key, 32 digits of 0-9 and a-f",
+        "examples": ["3a4562f72025dbd23f1b626f64dfe6c8"],
+    })
+}
+
 fn scopes() -> Array {
     let scope = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(SCOPES));
     ArrayBuilder::new().items(scope).max_items(Some(16)).build()
@@ -102,18 +112,34 @@ const DEFAULT_LIFE: &str = "90d";
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "name": "scraper",
+    "username": "admin",
+    "scopes": ["status"],
+    "expires_in": "90d",
+})))]
 struct CreateRequest {
-    /// What people call it.
+    /// What people call it: letters, digits, spaces and marks of ASCII.
     #[schema(min_length = 1, max_length = 64)]
     name: String,
     /// The account in whose name it calls; it never does more than that account may.
-    #[schema(min_length = 1, max_length = 64)]
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._@-]+$",
+        extensions(("x-hint" = json!("letters, digits and the marks . _ @ -")))
+    )]
     username: String,
     /// What it may be used for; with none only what asks for no scope, as `/api/auth/verify`.
     #[schema(schema_with = scopes)]
     scopes: Vec<String>,
     /// How long it is good, from `1m` to `3650d`; `90d` when left out.
-    #[schema(min_length = 2, max_length = 16)]
+    #[schema(
+        min_length = 2,
+        max_length = 16,
+        pattern = "^[0-9]+ ?(ms|s|m|h|d)$",
+        extensions(("x-hint" = json!("a time from 1m to 3650d, as 90d")))
+    )]
     expires_in: Option<String>,
 }
 
@@ -125,7 +151,7 @@ struct ApiKeyList {
 
 fn list(app: &App, _exchange: &mut Exchange) -> Reply {
     let keys = app.identity.api_keys();
-    json(StatusCode::OK, &ApiKeyList { api_keys: keys.iter().map(ApiKeyItem::from).collect() })
+    super::json(StatusCode::OK, &ApiKeyList { api_keys: keys.iter().map(ApiKeyItem::from).collect() })
 }
 
 async fn create(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
@@ -144,7 +170,7 @@ async fn create(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let actor = caller(exchange)?.username.as_str();
     let (key, secret) = app.identity.create_api_key(new, actor).await?;
     let item = NewApiKeyItem { key: ApiKeyItem::from(&key), secret: secret.to_string() };
-    json(StatusCode::CREATED, &item)
+    super::json(StatusCode::CREATED, &item)
 }
 
 async fn revoke(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {

@@ -71,6 +71,7 @@ struct AuditPage {
     #[schema(inline)]
     events: Vec<AuditItem>,
     /// What to ask for as `before` to get the next page; none: this was the last.
+    #[schema(required = true)]
     next: Option<i64>,
 }
 
@@ -84,13 +85,19 @@ struct AuditItem {
     /// `success`, or why not.
     outcome: String,
     /// The account that it was about.
+    #[schema(required = true)]
     subject: Option<String>,
     /// Who did it, where that is somebody else; `local` for commands on the machine.
+    #[schema(required = true)]
     actor: Option<String>,
     /// The session or the API key.
+    #[schema(required = true)]
     session: Option<String>,
+    #[schema(required = true)]
     address: Option<String>,
+    #[schema(required = true)]
     request_id: Option<String>,
+    #[schema(required = true)]
     detail: Option<String>,
 }
 

@@ -7,14 +7,14 @@ use gabion_auth::{Access, Roles, Scope, SessionId, Tokens};
 use gabion_clock::UnixTime;
 use gabion_errors::types;
 use gabion_limits::Class;
-use gabion_tower::{BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
+use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize, Serializer};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{
-    Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, json, media, no_content, reply,
-    schema,
+    Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, no_content, reply, schema,
 };
 use crate::{app::App, bulkheads};
 
@@ -131,7 +131,11 @@ static JWKS: RouteContract = RouteContract {
     rate: RateRule::Standard,
     bulkhead: None,
     cache: CacheRule::Public(std::time::Duration::from_secs(300)),
-    answer: media("application/jwk-set+json"),
+    answer: Answer {
+        status: StatusCode::OK,
+        media: "application/jwk-set+json",
+        schema: Some(jwk_set),
+    },
     problems: &[],
 };
 
@@ -144,8 +148,38 @@ pub(super) static ENDPOINTS: [Endpoint; 6] = [
     Endpoint { contract: &JWKS, call: Call::Now(jwks) },
 ];
 
+/// RFC 7517 §5, without what is private.
+fn jwk_set() -> Value {
+    let text = || json!({"type": "string"});
+    json!({
+        "type": "object",
+        "required": ["keys"],
+        "properties": {
+            "keys": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["kty", "kid", "alg", "use"],
+                    "properties": {
+                        "kty": {"type": "string", "enum": ["OKP", "EC", "RSA"]},
+                        "kid": text(),
+                        "alg": {"type": "string", "enum": ["EdDSA", "ES256", "RS256"]},
+                        "use": {"type": "string", "const": "sig"},
+                        "crv": {"type": "string", "enum": ["Ed25519", "P-256"]},
+                        "x": text(),
+                        "y": text(),
+                        "n": text(),
+                        "e": text(),
+                    },
+                },
+            },
+        },
+    })
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"username": "ann", "password": "plum trumpet 42 orbit kettle"})))]
 struct LoginRequest {
     #[schema(min_length = 1, max_length = 64)]
     username: String,
@@ -156,13 +190,16 @@ struct LoginRequest {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct RefreshRequest {
+    /// From the last login or refresh; each one is good once.
     #[schema(min_length = 1, max_length = 512)]
     refresh_token: String,
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"everywhere": true})))]
 struct LogoutRequest {
+    /// Every session of the caller, not only this one.
     #[serde(default)]
     everywhere: bool,
 }
@@ -172,6 +209,7 @@ struct LogoutRequest {
 struct PasswordRequest {
     #[schema(min_length = 1, max_length = 1024)]
     current: String,
+    /// By the policy of `auth.password`: long, not on the lists of known ones, and hard to guess.
     #[schema(min_length = 1, max_length = 1024)]
     new: String,
 }
@@ -208,7 +246,7 @@ struct VerifyResponse<'a> {
     #[schema(value_type = Vec<String>)]
     roles: &'a Roles,
     #[serde(serialize_with = "text")]
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
     session: SessionId,
     #[serde(serialize_with = "text")]
     #[schema(value_type = String, format = "date-time")]
@@ -231,14 +269,14 @@ async fn login(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let LoginRequest { username, password } = input.parse()?;
     let address = exchange.client.ip().to_string();
     let tokens = app.identity.login(&username, &password, &address).await?;
-    json(StatusCode::OK, &TokenResponse::from(tokens))
+    super::json(StatusCode::OK, &TokenResponse::from(tokens))
 }
 
 async fn refresh(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let RefreshRequest { refresh_token } = input.parse()?;
     let address = exchange.client.ip().to_string();
     let tokens = app.identity.refresh(&refresh_token, &address).await?;
-    json(StatusCode::OK, &TokenResponse::from(tokens))
+    super::json(StatusCode::OK, &TokenResponse::from(tokens))
 }
 
 async fn logout(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
@@ -250,7 +288,7 @@ async fn logout(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
 fn verify(_app: &App, exchange: &mut Exchange) -> Reply {
     let caller = caller(exchange)?;
     let username = caller.username.as_str();
-    json(
+    super::json(
         StatusCode::OK,
         &VerifyResponse {
             subject: username,

@@ -8,9 +8,10 @@ use gabion_tower::{
 };
 use http::{Method, StatusCode};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ADMIN, Call, Endpoint, Input, Reply, answers, json, schema};
+use super::{ADMIN, Call, Endpoint, Input, Reply, answers, json};
 use crate::{app::App, audit::Actor, bulkheads, view::BackupItem};
 
 static LIST: RouteContract = RouteContract {
@@ -61,7 +62,7 @@ static VERIFY: RouteContract = RouteContract {
     parameters: &[Parameter {
         name: "id",
         required: true,
-        schema: schema::<String>,
+        schema: id,
         summary: "The backup, as it is listed.",
     }],
     deadline: DeadlineRule::After(std::time::Duration::from_secs(600)),
@@ -77,6 +78,15 @@ pub(super) static ENDPOINTS: [Endpoint; 3] = [
     Endpoint { contract: &CREATE, call: Call::Later(|a, e, i| Box::pin(create(a, e, i))) },
     Endpoint { contract: &VERIFY, call: Call::Later(|a, e, i| Box::pin(verify(a, e, i))) },
 ];
+
+fn id() -> Value {
+    serde_json::json!({
+        "type": "string",
+        "pattern": "^[0-9]{8}T[0-9]{6}Z-[0-9a-f]{4}$",
+        "x-hint": "the id of a backup, as 20260301T120000Z-1a2b",
+        "examples": ["20260301T120000Z-1a2b"],
+    })
+}
 
 #[derive(Serialize, ToSchema)]
 struct BackupList {

@@ -52,6 +52,9 @@ const INHERITED: [http::HeaderName; 4] =
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "requests": [{"id": "me", "method": "GET", "path": "/api/auth/verify"}],
+})))]
 struct BatchRequest {
     /// At most `limits.size.batch_items`, 100 by default.
     #[schema(inline, min_items = 1, max_items = 10_000)]
@@ -87,7 +90,7 @@ struct BatchAnswer {
     status: u16,
     /// JSON as it is, other text as a string, nothing as null. All bodies together have at most
     /// 4 MiB; one that does not fit is the problem `overloaded`.
-    #[schema(value_type = Option<serde_json::Value>)]
+    #[schema(value_type = serde_json::Value, required = true)]
     body: Value,
 }
 

@@ -9,11 +9,17 @@ use gabion_limits::Class;
 use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use utoipa::ToSchema;
+use serde_json::{Value, json};
+use utoipa::{
+    ToSchema,
+    openapi::{
+        extensions::Extensions,
+        schema::{Object, ObjectBuilder, SchemaType, Type},
+    },
+};
 
 use super::{
-    ADMIN, Call, Endpoint, Input, JSON, NO_CONTENT, Reply, answers, json, no_content, schema,
+    ADMIN, Call, Endpoint, Input, JSON, NO_CONTENT, Reply, answers, no_content, schema,
 };
 use crate::{app::App, audit::Actor, view::AcceptedItem};
 
@@ -96,22 +102,54 @@ pub(super) static ENDPOINTS: [Endpoint; 4] = [
     Endpoint { contract: &ROLLBACK, call: Call::Later(|a, e, i| Box::pin(rollback(a, e, i))) },
 ];
 
+/// The time in which a change has to be confirmed, [`TRIALS`] as a pattern.
+fn confirmation() -> Object {
+    const PATTERN: &str = "^([1-9][0-9]{3,6} ?ms\
+        |([1-9][0-9]{0,3}|[1-7][0-9]{4}|8[0-5][0-9]{3}|86[0-3][0-9]{2}|86400) ?s\
+        |([1-9][0-9]{0,2}|1[0-3][0-9]{2}|14[0-3][0-9]|1440) ?m\
+        |([1-9]|1[0-9]|2[0-4]) ?h|1 ?d)$";
+    let hint = "a time from 1s to 24h, as 60s or 5m";
+    let told = "Take it back after this time, as 60s, unless it is confirmed: 1s to 24h.";
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .description(Some(told))
+        .pattern(Some(PATTERN))
+        .extensions(Some(Extensions::builder().add("x-hint", hint).build()))
+        .build()
+}
+
 fn show_schema() -> Value {
-    serde_json::json!({
+    json!({
         "type": "object",
         "required": ["version", "values"],
         "properties": {
             "version": {"type": "integer", "minimum": 0},
-            "values": {"type": "array", "items": {"type": "object"}},
+            "values": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["key", "value", "origin", "change"],
+                    "properties": {
+                        "key": {"type": "string"},
+                        "value": {"description": "`***` for a secret that is set."},
+                        "origin": {"type": "string", "description": "Where it came from."},
+                        "change": {
+                            "type": "string",
+                            "enum": ["live", "restart"],
+                            "description": "When a change of it holds.",
+                        },
+                    },
+                },
+            },
         },
     })
 }
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"confirm": "60s"})))]
 struct ReloadRequest {
-    /// Take it back after this time, as 60s, unless it is confirmed: 1s to 24h.
-    #[schema(max_length = 16)]
+    #[schema(schema_with = confirmation)]
     confirm: Option<String>,
 }
 
@@ -120,8 +158,7 @@ struct ReloadRequest {
 struct RollbackRequest {
     #[schema(minimum = 1)]
     version: Option<u64>,
-    /// Take it back after this time, as 60s, unless it is confirmed: 1s to 24h.
-    #[schema(max_length = 16)]
+    #[schema(schema_with = confirmation)]
     confirm: Option<String>,
 }
 
@@ -133,7 +170,7 @@ struct ShowResponse<'a> {
 
 fn show(app: &App, _exchange: &mut Exchange) -> Reply {
     let (version, values) = app.config.current();
-    json(StatusCode::OK, &ShowResponse { version, values: &values })
+    super::json(StatusCode::OK, &ShowResponse { version, values: &values })
 }
 
 async fn reload(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
@@ -141,7 +178,7 @@ async fn reload(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let confirm = span(confirm)?;
     let actor = Actor::of(exchange)?;
     let taken = app.carry_through(move |app| async move { app.reload(&actor, confirm).await });
-    json(StatusCode::OK, &AcceptedItem::from(taken.await??))
+    super::json(StatusCode::OK, &AcceptedItem::from(taken.await??))
 }
 
 async fn confirm(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
@@ -156,7 +193,7 @@ async fn rollback(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let actor = Actor::of(exchange)?;
     let taken =
         app.carry_through(move |app| async move { app.rollback(version, &actor, confirm).await });
-    json(StatusCode::OK, &AcceptedItem::from(taken.await??))
+    super::json(StatusCode::OK, &AcceptedItem::from(taken.await??))
 }
 
 /// The time in which a change has to be confirmed.
@@ -173,3 +210,33 @@ fn span(confirm: Option<String>) -> Result<Option<Duration>, Rejection> {
 
 /// How long a change may be on trial.
 const TRIALS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(86_400);
+
+#[cfg(test)]
+mod tests {
+    use gabion_config::format_duration;
+    use serde_json::json;
+
+    use super::*;
+
+    /// As a reader of the schema would look, who has nothing but the pattern.
+    fn fits(text: &str) -> bool {
+        let schema = serde_json::to_value(confirmation()).unwrap();
+        let schema = gabion_tower::json::Schema::compile(&schema).unwrap();
+        gabion_tower::json::validate(&schema, &json!(text)).is_empty()
+    }
+
+    #[test]
+    fn the_pattern_takes_what_is_taken() {
+        for unit in ["ms", "s", "m", "h", "d"] {
+            for number in (0..=1500).chain(86_300..=86_500).chain([9_999_999]) {
+                let text = format!("{number}{unit}");
+                let span = parse_duration(&text).filter(|span| TRIALS.contains(span));
+                assert_eq!(fits(&text), span.is_some(), "{text}");
+                assert!(span.is_none_or(|span| fits(&format_duration(span))), "{text}");
+            }
+        }
+        for bad in ["", "60", "s", "-1s", "1.5s", "60 s s", "soon", "60s\n"] {
+            assert!(!fits(bad), "{bad}");
+        }
+    }
+}

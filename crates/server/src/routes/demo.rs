@@ -23,7 +23,6 @@ use utoipa::ToSchema;
 pub use self::as_asked::AsAsked;
 use super::{
     Call, Endpoint, Input, Reply, answers, json,
-    schema,
 };
 use crate::{app::App, body::RequestBody};
 
@@ -74,7 +73,7 @@ static CACHED: RouteContract = RouteContract {
     class: Class::Degraded,
     body: BodyRule::Empty,
     parameters: &[
-        Parameter { name: "key", required: true, schema: schema::<String>, summary: "Which value." },
+        Parameter { name: "key", required: true, schema: key, summary: "Which value." },
         Parameter { name: "load_ms", required: false, schema: millis, summary: "How slow, in milliseconds." },
     ],
     deadline: DeadlineRule::Default,
@@ -121,6 +120,10 @@ fn millis() -> Value {
     serde_json::json!({"type": "integer", "minimum": 0, "maximum": MAX_MILLIS})
 }
 
+fn key() -> Value {
+    serde_json::json!({"type": "string", "minLength": 1, "examples": ["stone"]})
+}
+
 fn class() -> Value {
     serde_json::json!({"type": "string", "enum": CLASSES})
 }
@@ -142,6 +145,7 @@ struct CachedResponse {
 #[derive(Serialize, ToSchema)]
 struct UploadResponse {
     bytes: u64,
+    #[schema(pattern = "^[0-9a-f]{64}$")]
     sha256: String,
 }
 

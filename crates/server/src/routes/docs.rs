@@ -6,14 +6,18 @@ use gabion_auth::{Access, Scope};
 use gabion_errors::{Problem, types};
 use gabion_limits::Class;
 use gabion_tower::{
-    BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
+    Answer, BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
 };
-use http::{Method, StatusCode};
+use http::{
+    HeaderValue, Method, Response, StatusCode,
+    header::{ACCEPT, VARY},
+};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Call, Endpoint, JSON, Mounted, Reply, answers, json, media, page, reply, schema};
-use crate::{app::App, openapi::document};
+use super::{Call, Endpoint, JSON, Mounted, Reply, answers, json, media, page, reply};
+use crate::{app::App, body::ReplyBody, openapi::document};
 
 static OPENAPI: RouteContract = RouteContract {
     method: Method::GET,
@@ -29,7 +33,7 @@ static OPENAPI: RouteContract = RouteContract {
     rate: RateRule::Standard,
     bulkhead: None,
     cache: CacheRule::Public(Duration::from_secs(60)),
-    answer: media(JSON),
+    answer: Answer { status: StatusCode::OK, media: JSON, schema: Some(openapi_schema) },
     problems: &[],
 };
 
@@ -63,7 +67,7 @@ static PROBLEM: RouteContract = RouteContract {
     parameters: &[Parameter {
         name: "code",
         required: true,
-        schema: schema::<String>,
+        schema: codes,
         summary: "The problem's code.",
     }],
     deadline: DeadlineRule::Default,
@@ -79,6 +83,26 @@ pub(super) static ENDPOINTS: [Endpoint; 3] = [
     Endpoint { contract: &DOCS, call: Call::Now(docs) },
     Endpoint { contract: &PROBLEM, call: Call::Now(problem) },
 ];
+
+fn openapi_schema() -> Value {
+    serde_json::json!({
+        "type": "object",
+        "required": ["openapi", "info", "servers", "tags", "paths", "components"],
+        "properties": {
+            "openapi": {"type": "string", "pattern": "^3[.]1[.]"},
+            "info": {"type": "object"},
+            "servers": {"type": "array", "items": {"type": "object"}},
+            "tags": {"type": "array", "items": {"type": "object"}},
+            "paths": {"type": "object"},
+            "components": {"type": "object"},
+        },
+    })
+}
+
+fn codes() -> Value {
+    let codes: Vec<&str> = types::ALL.iter().map(|kind| kind.code).collect();
+    serde_json::json!({"type": "string", "enum": codes})
+}
 
 #[derive(Serialize, ToSchema)]
 struct ProblemPage {
@@ -99,13 +123,19 @@ fn docs(app: &App, _exchange: &mut Exchange) -> Reply {
     Ok(app.pages.docs.response())
 }
 
-fn problem(_app: &App, exchange: &mut Exchange) -> Reply {
+fn problem(app: &App, exchange: &mut Exchange) -> Reply {
     let code = exchange.param("code").unwrap_or_default();
     let Some(kind) = types::ALL.iter().find(|kind| kind.code == code) else {
         return Err(Problem::new(&types::NOT_FOUND)
             .detail("there is no problem of this code")
             .into());
     };
+    // Who follows the link of a problem in a browser wants to read.
+    let reads = exchange.head.headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
+    let page = reads.filter(|accepted| accepted.contains("text/html"));
+    if let Some(page) = page.and_then(|_| app.pages.problem(code)) {
+        return Ok(either(page.response()));
+    }
     let page = ProblemPage {
         code: kind.code,
         status: kind.status.as_u16(),
@@ -113,5 +143,11 @@ fn problem(_app: &App, exchange: &mut Exchange) -> Reply {
         meaning: kind.meaning,
         remedy: kind.remedy,
     };
-    json(StatusCode::OK, &page)
+    json(StatusCode::OK, &page).map(either)
+}
+
+/// One of two: a cache must not give a program what was made for a browser.
+fn either(mut response: Response<ReplyBody>) -> Response<ReplyBody> {
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept"));
+    response
 }

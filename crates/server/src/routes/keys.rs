@@ -8,9 +8,10 @@ use gabion_tower::{
 };
 use http::{Method, StatusCode};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{ADMIN, Call, Endpoint, Input, NO_CONTENT, Reply, answers, json, no_content, schema};
+use super::{ADMIN, Call, Endpoint, Input, NO_CONTENT, Reply, answers, json, no_content};
 use crate::{app::App, audit::Actor, keys::KeyItem};
 
 static LIST: RouteContract = RouteContract {
@@ -63,7 +64,7 @@ static RETIRE: RouteContract = RouteContract {
     parameters: &[Parameter {
         name: "kid",
         required: true,
-        schema: schema::<String>,
+        schema: kid,
         summary: "The key, as it is listed.",
     }],
     deadline: DeadlineRule::Default,
@@ -79,6 +80,11 @@ pub(super) static ENDPOINTS: [Endpoint; 3] = [
     Endpoint { contract: &ROTATE, call: Call::Later(|a, e, i| Box::pin(rotate(a, e, i))) },
     Endpoint { contract: &RETIRE, call: Call::Later(|a, e, i| Box::pin(retire(a, e, i))) },
 ];
+
+fn kid() -> Value {
+    let example = "0123456789abcdef";
+    serde_json::json!({"type": "string", "minLength": 1, "maxLength": 128, "examples": [example]})
+}
 
 #[derive(Serialize, ToSchema)]
 struct KeyList {

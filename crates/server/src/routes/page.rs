@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use gabion_auth::{Access, Scope};
+use gabion_errors::{ProblemType, types};
 use gabion_limits::Class;
 use gabion_tower::{BodyRule, CacheRule, DeadlineRule, Exchange, RateRule, RouteContract};
 use http::{HeaderValue, Method, Response, StatusCode, header::CONTENT_SECURITY_POLICY};
@@ -44,6 +45,16 @@ pub struct Pages {
     pub status: Page,
     /// The API document for people.
     pub docs: Page,
+    /// What each problem means, by its code.
+    problems: Vec<(&'static str, Page)>,
+}
+
+impl Pages {
+    /// The page of a problem.
+    #[must_use]
+    pub fn problem(&self, code: &str) -> Option<&Page> {
+        self.problems.iter().find(|(own, _)| *own == code).map(|(_, page)| page)
+    }
 }
 
 impl Default for Pages {
@@ -51,19 +62,32 @@ impl Default for Pages {
         Self {
             status: Page::new(include_str!("../assets/status.html")),
             docs: Page::new(include_str!("../assets/docs.html")),
+            problems: types::ALL.iter().map(|kind| (kind.code, problem(kind))).collect(),
         }
     }
 }
 
+fn problem(kind: &ProblemType) -> Page {
+    let text = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+    let html = include_str!("../assets/problem.html")
+        .replace("{code}", kind.code)
+        .replace("{status}", kind.status.as_str())
+        .replace("{title}", &text(kind.title))
+        .replace("{meaning}", &text(kind.meaning))
+        .replace("{remedy}", &text(kind.remedy));
+    Page::new(html)
+}
+
 /// A page that may run its own script and nothing else.
 pub struct Page {
-    html: &'static str,
+    html: Bytes,
     policy: HeaderValue,
 }
 
 impl Page {
-    fn new(html: &'static str) -> Self {
-        let hash = |tag| inline(html, tag).map_or_else(|| "'none'".to_owned(), source);
+    fn new(html: impl Into<String>) -> Self {
+        let html = html.into();
+        let hash = |tag| inline(&html, tag).map_or_else(|| "'none'".to_owned(), source);
         let policy = format!(
             "default-src 'none'; script-src {}; style-src {}; connect-src 'self'; \
              img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -72,13 +96,14 @@ impl Page {
         );
         // Base64 and the words above are a valid value; without it the page would be unprotected.
         let none = HeaderValue::from_static("default-src 'none'");
-        Self { html, policy: HeaderValue::from_str(&policy).unwrap_or(none) }
+        let policy = HeaderValue::from_str(&policy).unwrap_or(none);
+        Self { html: html.into(), policy }
     }
 
     /// The page as a response.
     #[must_use]
     pub fn response(&self) -> Response<ReplyBody> {
-        let mut response = reply(StatusCode::OK, HTML, Bytes::from_static(self.html.as_bytes()));
+        let mut response = reply(StatusCode::OK, HTML, self.html.clone());
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, self.policy.clone());
         response
     }

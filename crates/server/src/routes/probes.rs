@@ -11,7 +11,10 @@ use gabion_tower::{Answer, BodyRule, CacheRule, DeadlineRule, Exchange, RateRule
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{
+    ToSchema,
+    openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, Type},
+};
 
 use super::{Call, Endpoint, MONITOR, Reply, answers, json, media, reply};
 use crate::app::App;
@@ -101,15 +104,32 @@ pub(super) static ENDPOINTS: [Endpoint; 4] = [
 
 #[derive(Serialize, ToSchema)]
 struct HealthResponse {
-    /// `healthy`, `degraded` or `unhealthy`.
-    #[schema(value_type = String)]
+    /// As the worst of what it needs.
+    #[schema(schema_with = status_schema)]
     status: Status,
     /// For the roles monitor and admin.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Vec<Object>>)]
+    #[schema(schema_with = checks_schema, required = false)]
     checks: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     uptime_seconds: Option<u64>,
+}
+
+fn status_schema() -> Object {
+    let names = ["healthy", "degraded", "unhealthy"];
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names)).build()
+}
+
+fn checks_schema() -> Array {
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    let check = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("name", text())
+        .property("status", status_schema())
+        .property("detail", text())
+        .required("name")
+        .required("status");
+    ArrayBuilder::new().items(check).description(Some("For the roles monitor and admin.")).build()
 }
 
 fn health(app: &App, exchange: &mut Exchange) -> Reply {

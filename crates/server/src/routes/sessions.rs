@@ -8,9 +8,10 @@ use gabion_tower::{
 };
 use http::{Method, StatusCode};
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::{Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, json, no_content, schema};
+use super::{Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, json, no_content};
 use crate::app::App;
 
 static LIST: RouteContract = RouteContract {
@@ -43,7 +44,7 @@ static END: RouteContract = RouteContract {
     parameters: &[Parameter {
         name: "id",
         required: true,
-        schema: schema::<String>,
+        schema: id,
         summary: "The session, as it is listed.",
     }],
     deadline: DeadlineRule::Default,
@@ -59,6 +60,15 @@ pub(super) static ENDPOINTS: [Endpoint; 2] = [
     Endpoint { contract: &END, call: Call::Later(|a, e, i| Box::pin(end(a, e, i))) },
 ];
 
+fn id() -> Value {
+    serde_json::json!({
+        "type": "string",
+        "pattern": "^[0-9a-f]{32}$",
+        "x-hint": "the id of a session, 32 digits of 0-9 and a-f",
+        "examples": ["8d80951db1cd5ab43b9fa0058caf6a14"],
+    })
+}
+
 #[derive(Serialize, ToSchema)]
 struct SessionList {
     #[schema(inline)]
@@ -67,6 +77,7 @@ struct SessionList {
 
 #[derive(Serialize, ToSchema)]
 struct SessionItem {
+    #[schema(pattern = "^[0-9a-f]{32}$")]
     id: String,
     /// Whether it is the one that asks.
     current: bool,

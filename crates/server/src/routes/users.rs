@@ -8,9 +8,10 @@ use gabion_tower::{
 };
 use http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{ADMIN, Call, Endpoint, Input, Reply, answers, caller, json, schema};
+use super::{ADMIN, Call, Endpoint, Input, Reply, answers, caller, schema};
 use crate::{app::App, view::UserItem};
 
 static LIST: RouteContract = RouteContract {
@@ -62,8 +63,8 @@ static UPDATE: RouteContract = RouteContract {
     parameters: &[Parameter {
         name: "username",
         required: true,
-        schema: schema::<String>,
-        summary: "The account's name.",
+        schema: username,
+        summary: "The account's name; capital letters count as small ones.",
     }],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
@@ -102,12 +103,35 @@ fn roles(roles: &[Role]) -> Roles {
     Roles::new(roles.iter().map(|role| role.as_str()))
 }
 
+fn username() -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 64,
+        "pattern": "^[A-Za-z0-9._@-]+$",
+        "x-hint": "letters, digits and the marks . _ @ -",
+        "examples": ["ann"],
+    })
+}
+
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({
+    "username": "ann",
+    "password": "plum trumpet 42 orbit kettle",
+    "roles": ["user"],
+})))]
 struct CreateRequest {
-    /// Not one of `local`, `start`, `signal` and `file`: under these the server itself acts.
-    #[schema(min_length = 1, max_length = 64)]
+    /// Capital letters become small ones. Not one of `local`, `start`, `signal` and `file`: under these
+    /// the server itself acts.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[A-Za-z0-9._@-]+$",
+        extensions(("x-hint" = json!("letters, digits and the marks . _ @ -")))
+    )]
     username: String,
+    /// By the policy of `auth.password`: long, not on the lists of known ones, and hard to guess.
     #[schema(min_length = 1, max_length = 1024)]
     password: String,
     #[schema(inline, max_items = 16)]
@@ -116,10 +140,14 @@ struct CreateRequest {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(examples(json!({"roles": ["user", "monitor"]})))]
 struct UpdateRequest {
+    /// All that it has from then on; with null, or left out, as before.
     #[schema(inline, max_items = 16)]
     roles: Option<Vec<Role>>,
+    /// Whether its tokens are taken.
     enabled: Option<bool>,
+    /// By the policy of `auth.password`.
     #[schema(min_length = 1, max_length = 1024)]
     password: Option<String>,
 }
@@ -132,7 +160,7 @@ struct UserList {
 
 async fn list(app: &App, _exchange: &mut Exchange, _input: Input) -> Reply {
     let accounts = app.identity.list_users().await?;
-    json(StatusCode::OK, &UserList { users: accounts.iter().map(UserItem::from).collect() })
+    super::json(StatusCode::OK, &UserList { users: accounts.iter().map(UserItem::from).collect() })
 }
 
 /// What is wrong with `input`: by the schema, and in the texts that can be judged all the same.
@@ -151,7 +179,7 @@ async fn create(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let (username, password) = (&request.username, &request.password);
     let actor = caller(exchange)?.username.as_str();
     let account = app.identity.create_user(username, password, roles, actor).await?;
-    json(StatusCode::CREATED, &UserItem::from(&account))
+    super::json(StatusCode::CREATED, &UserItem::from(&account))
 }
 
 async fn update(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
@@ -169,5 +197,5 @@ async fn update(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     };
     let actor = caller(exchange)?.username.as_str();
     let changed = app.identity.update_user(&username, change, actor).await?;
-    json(StatusCode::OK, &UserItem::from(&changed))
+    super::json(StatusCode::OK, &UserItem::from(&changed))
 }

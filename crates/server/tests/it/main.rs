@@ -18,6 +18,7 @@ mod limits;
 mod logins;
 mod logs;
 mod not_honoured;
+mod openapi;
 mod passwords;
 mod problem;
 mod provocations;

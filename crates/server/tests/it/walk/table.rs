@@ -217,8 +217,8 @@ impl Row {
             "/api/admin/config/reload" => {
                 vec![
                     (json!({"confirm": 60, "x": 1}), &["/confirm type", "/x unknown"]),
-                    (json!({"confirm": "0s"}), &["/confirm range"]),
-                    (json!({"confirm": "soon"}), &["/confirm range"]),
+                    (json!({"confirm": "0s"}), &["/confirm format"]),
+                    (json!({"confirm": "25h"}), &["/confirm format"]),
                 ]
             }
             "/api/admin/config/rollback" => vec![
