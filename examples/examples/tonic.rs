@@ -2,7 +2,9 @@
 //!
 //! The service is the health check of gRPC, whose code comes generated with `tonic-health`, so that this
 //! needs no `protoc`; any other service of tonic goes into the same place. To copy into a service: `wall`,
-//! and the line `.layer(…)`. What a client sees of a refusal:
+//! the line `.layer(…)`, and `known`, whose rejection `?` makes a status: with the feature `tonic` of
+//! `gabion-errors` a `Rejection` becomes a `Status`, and the wall finds it there and logs its cause.
+//! What a client sees of a refusal:
 //!
 //! | refused by | code | metadata |
 //! | --- | --- | --- |
@@ -11,6 +13,9 @@
 //! | no token, or a bad one | `UNAUTHENTICATED` | |
 //! | a role that is missing | `PERMISSION_DENIED` | |
 //! | the deadline | `DEADLINE_EXCEEDED` | |
+//! | a method's own error | as its problem says | the same where waiting helps |
+//!
+//! Each has the stable code in `gabion-code`, as `rate-limited`, and its id in `x-request-id`.
 //!
 //! `cargo run -p gabion-examples --example tonic` asks itself a few things and ends; with `-- --serve`
 //! it goes on serving.
@@ -20,6 +25,7 @@ use std::{
     io::{self, Write},
     net::SocketAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use gabion_auth::{
@@ -27,6 +33,7 @@ use gabion_auth::{
 };
 use gabion_clock::SystemClock;
 use gabion_config::Rate;
+use gabion_errors::{Problem, Rejection, ToProblem, tonic::take_rejection, types};
 use gabion_limits::{
     DeadlineTrust, LimitMode, TrustedProxies,
     admission::{Admission, Fixed},
@@ -47,7 +54,12 @@ use tonic::{
 };
 use tonic_health::{
     ServingStatus,
-    pb::{HealthCheckRequest, HealthCheckResponse, health_client::HealthClient},
+    pb::{
+        HealthCheckRequest, HealthCheckResponse,
+        health_client::HealthClient,
+        health_server::{Health, HealthServer},
+    },
+    server::{HealthReporter, HealthService},
 };
 
 type Failure = Box<dyn Error + Send + Sync>;
@@ -58,6 +70,52 @@ static HEALTH: RouteContract = {
     contract.access = Access::Bearer;
     contract
 };
+
+/// The service: that of `tonic-health`, which is asked only for what is known here.
+struct Shelves(HealthService);
+
+/// An error of the service, with what a client may know of it.
+#[derive(Debug, thiserror::Error)]
+#[error("the cellar is under water, see /var/log/pumps")]
+struct Flooded;
+
+impl ToProblem for Flooded {
+    fn to_problem(&self) -> Problem {
+        Problem::new(&types::DEPENDENCY_UNAVAILABLE)
+            .detail("the cellar cannot be reached")
+            .retry_after(Duration::from_secs(30))
+    }
+}
+
+fn pump(service: &str) -> Result<(), Flooded> {
+    if service == "cellar" { Err(Flooded) } else { Ok(()) }
+}
+
+/// `?` makes a rejection of every such error, and a status of every rejection.
+fn known(request: &Request<HealthCheckRequest>) -> Result<(), Rejection> {
+    Ok(pump(&request.get_ref().service)?)
+}
+
+#[tonic::async_trait]
+impl Health for Shelves {
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        known(&request)?;
+        self.0.check(request).await
+    }
+
+    type WatchStream = <HealthService as Health>::WatchStream;
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        known(&request)?;
+        self.0.watch(request).await
+    }
+}
 
 /// The guards of the service; at most `places` calls are under way.
 fn wall(
@@ -78,6 +136,8 @@ fn wall(
     Ok(WallLayer::new(&HEALTH, guards)
         // Refusals as gRPC has them: a status in the head, and no body.
         .grpc()
+        // Where tonic keeps the errors of methods.
+        .rejections_by(take_rejection)
         // Where tonic keeps the address of the peer.
         .peer_of(|known| known.get::<TcpConnectInfo>()?.remote_addr())
         // Whose `grpc-timeout` counts: a caller of the house's, not everybody's.
@@ -92,7 +152,8 @@ async fn start(places: u32) -> Result<(SocketAddr, String), Failure> {
     identity.create_user("ann", PASSWORD, Roles::new(["user"]), "start").await?;
     let token = identity.login("ann", PASSWORD, "127.0.0.1").await?.access_token;
 
-    let (reporter, health) = tonic_health::server::health_reporter();
+    let reporter = HealthReporter::new();
+    let health = HealthServer::new(Shelves(HealthService::from_health_reporter(reporter.clone())));
     reporter.set_service_status("shelves", ServingStatus::Serving).await;
     let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into())?;
     let address = incoming.local_addr()?;
@@ -108,8 +169,14 @@ async fn main() -> Result<(), Failure> {
     let (address, token) = start(8).await?;
     let mut out = io::stdout();
     writeln!(out, "listening on {address}")?;
-    for token in ["", "garbage", &token, &token, &token] {
-        match check(address, token).await? {
+    for (service, token) in [
+        ("shelves", ""),
+        ("shelves", "garbage"),
+        ("shelves", &token),
+        ("cellar", &token),
+        ("shelves", &token),
+    ] {
+        match check_of(address, service, token).await? {
             Ok(answer) => writeln!(out, "\n{:?}", answer.into_inner().status())?,
             Err(status) => writeln!(out, "\n{status}\n{:#?}", status.metadata())?,
         }
@@ -126,8 +193,8 @@ async fn client(address: SocketAddr) -> Result<HealthClient<Channel>, Failure> {
 }
 
 /// A question with a token, which may be empty.
-fn question(token: &str) -> Result<Request<HealthCheckRequest>, Failure> {
-    let mut request = Request::new(HealthCheckRequest { service: "shelves".into() });
+fn question(service: &str, token: &str) -> Result<Request<HealthCheckRequest>, Failure> {
+    let mut request = Request::new(HealthCheckRequest { service: service.into() });
     if !token.is_empty() {
         let value = MetadataValue::try_from(format!("Bearer {token}"))?;
         request.metadata_mut().insert("authorization", value);
@@ -135,18 +202,27 @@ fn question(token: &str) -> Result<Request<HealthCheckRequest>, Failure> {
     Ok(request)
 }
 
-async fn check(
+async fn check_of(
     address: SocketAddr,
+    service: &str,
     token: &str,
 ) -> Result<Result<Response<HealthCheckResponse>, Status>, Failure> {
-    Ok(client(address).await?.check(question(token)?).await)
+    Ok(client(address).await?.check(question(service, token)?).await)
 }
 
 #[cfg(test)]
 mod tests {
+    use gabion_tower::ProblemLayer;
     use tonic::Code;
 
     use super::*;
+
+    async fn check(
+        address: SocketAddr,
+        token: &str,
+    ) -> Result<Result<Response<HealthCheckResponse>, Status>, Failure> {
+        check_of(address, "shelves", token).await
+    }
 
     fn text(status: &Status, name: &str) -> String {
         let value = status.metadata().get(name).map(|value| value.to_str().unwrap());
@@ -188,10 +264,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_error_of_a_method_is_told_without_its_cause() {
+        let (address, token) = start(8).await.unwrap();
+        let status = check_of(address, "cellar", &token).await.unwrap().unwrap_err();
+        assert_eq!(
+            (status.code(), status.message()),
+            (Code::Unavailable, "the cellar cannot be reached")
+        );
+        assert_eq!(text(&status, "gabion-code"), "dependency-unavailable");
+        assert_eq!(text(&status, "grpc-retry-pushback-ms"), "30000");
+        assert_eq!(text(&status, "x-request-id").len(), 32);
+        assert!(!format!("{status:?}").contains("pumps"), "{status:?}");
+    }
+
+    /// For who wants nothing of the wall but that errors are told, counted and named.
+    #[tokio::test]
+    async fn a_problem_layer_alone_does_that_too() {
+        let health = HealthService::from_health_reporter(HealthReporter::new());
+        let incoming = TcpIncoming::bind(([127, 0, 0, 1], 0).into()).unwrap();
+        let address = incoming.local_addr().unwrap();
+        let problems = ProblemLayer::new().rejections_by(take_rejection);
+        let server =
+            Server::builder().layer(problems).add_service(HealthServer::new(Shelves(health)));
+        tokio::spawn(server.serve_with_incoming(incoming));
+        let status = check_of(address, "cellar", "").await.unwrap().unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(text(&status, "x-request-id").len(), 32);
+    }
+
+    #[tokio::test]
     async fn a_stream_holds_its_place_until_it_ends() {
         let (address, token) = start(1).await.unwrap();
         let mut watching = client(address).await.unwrap();
-        let stream = watching.watch(question(&token).unwrap()).await.unwrap();
+        let stream = watching.watch(question("shelves", &token).unwrap()).await.unwrap();
         let status = check(address, &token).await.unwrap().unwrap_err();
         assert_eq!(status.code(), Code::Unavailable);
         assert_ne!(text(&status, "grpc-retry-pushback-ms"), "");
@@ -201,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn what_comes_too_late_is_not_begun() {
         let (address, token) = start(8).await.unwrap();
-        let mut request = question(&token).unwrap();
+        let mut request = question("shelves", &token).unwrap();
         // Not by `set_timeout`: the client would give up by itself.
         request.metadata_mut().insert("x-deadline-ms", "0".parse().unwrap());
         let status = client(address).await.unwrap().check(request).await.unwrap_err();
