@@ -15,9 +15,7 @@ use utoipa::{
     openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type},
 };
 
-use super::{
-    ADMIN, Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, no_content, schema,
-};
+use super::{ADMIN, Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, no_content, schema};
 use crate::{
     app::App,
     view::{ApiKeyItem, NewApiKeyItem},
@@ -151,7 +149,10 @@ struct ApiKeyList {
 
 fn list(app: &App, _exchange: &mut Exchange) -> Reply {
     let keys = app.identity.api_keys();
-    super::json(StatusCode::OK, &ApiKeyList { api_keys: keys.iter().map(ApiKeyItem::from).collect() })
+    super::json(
+        StatusCode::OK,
+        &ApiKeyList { api_keys: keys.iter().map(ApiKeyItem::from).collect() },
+    )
 }
 
 async fn create(app: &App, exchange: &mut Exchange, input: Input) -> Reply {

@@ -13,9 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{
-    Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, no_content, reply, schema,
-};
+use super::{Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, no_content, reply, schema};
 use crate::{app::App, bulkheads};
 
 static LOGIN: RouteContract = RouteContract {

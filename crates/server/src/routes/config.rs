@@ -18,9 +18,7 @@ use utoipa::{
     },
 };
 
-use super::{
-    ADMIN, Call, Endpoint, Input, JSON, NO_CONTENT, Reply, answers, no_content, schema,
-};
+use super::{ADMIN, Call, Endpoint, Input, JSON, NO_CONTENT, Reply, answers, no_content, schema};
 use crate::{app::App, audit::Actor, view::AcceptedItem};
 
 static SHOW: RouteContract = RouteContract {

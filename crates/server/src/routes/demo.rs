@@ -21,14 +21,22 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 pub use self::as_asked::AsAsked;
-use super::{
-    Call, Endpoint, Input, Reply, answers, json,
-};
+use super::{Call, Endpoint, Input, Reply, answers, json};
 use crate::{app::App, body::RequestBody};
 
 const WORK_PARAMETERS: &[Parameter] = &[
-    Parameter { name: "cpu_us", required: false, schema: micros, summary: "CPU time to burn, in microseconds." },
-    Parameter { name: "io_ms", required: false, schema: millis, summary: "Time to wait, in milliseconds." },
+    Parameter {
+        name: "cpu_us",
+        required: false,
+        schema: micros,
+        summary: "CPU time to burn, in microseconds.",
+    },
+    Parameter {
+        name: "io_ms",
+        required: false,
+        schema: millis,
+        summary: "Time to wait, in milliseconds.",
+    },
     Parameter { name: "class", required: false, schema: class, summary: "Who is refused first." },
 ];
 
@@ -74,7 +82,12 @@ static CACHED: RouteContract = RouteContract {
     body: BodyRule::Empty,
     parameters: &[
         Parameter { name: "key", required: true, schema: key, summary: "Which value." },
-        Parameter { name: "load_ms", required: false, schema: millis, summary: "How slow, in milliseconds." },
+        Parameter {
+            name: "load_ms",
+            required: false,
+            schema: millis,
+            summary: "How slow, in milliseconds.",
+        },
     ],
     deadline: DeadlineRule::Default,
     rate: RateRule::Standard,
