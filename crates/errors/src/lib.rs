@@ -54,6 +54,7 @@
 //! Features: `axum` lets a `Rejection` be returned from axum handlers, `actix` from those of actix-web, with a
 //! middleware that reports it; `tonic` makes it a `Status`; `grpc` says a problem as gRPC does, to anything.
 
+#[cfg(feature = "report")]
 mod above;
 #[cfg(feature = "actix")]
 pub mod actix;
@@ -63,12 +64,16 @@ mod axum;
 mod field;
 #[cfg(feature = "grpc")]
 mod grpc;
+#[cfg(feature = "report")]
 mod guarded;
+#[cfg(feature = "report")]
 mod panics;
 mod problem;
 mod redact;
 mod rejection;
+#[cfg(feature = "report")]
 mod report;
+#[cfg(feature = "report")]
 mod sample;
 #[cfg(feature = "tonic")]
 pub mod tonic;
@@ -77,11 +82,14 @@ pub mod types;
 pub use self::{
     as_is::AsIs,
     field::FieldError,
-    guarded::{attended, guarded},
-    panics::{Panicked, log_panics},
     problem::Problem,
     redact::redact,
     rejection::{BoxError, Rejection, ToProblem, error_chain},
-    report::{Origin, Reporter},
     types::{ProblemType, Retry},
+};
+#[cfg(feature = "report")]
+pub use self::{
+    guarded::{attended, guarded},
+    panics::{Panicked, log_panics},
+    report::{Origin, Reporter},
 };

@@ -1,9 +1,4 @@
-use std::{
-    error::Error,
-    fmt,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::{error::Error, fmt, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
@@ -31,7 +26,8 @@ struct Parts {
     operation: Option<&'static str>,
     elapsed: Option<Duration>,
     /// Whether the log knows of it.
-    reported: AtomicBool,
+    #[cfg(feature = "report")]
+    reported: std::sync::atomic::AtomicBool,
 }
 
 impl Rejection {
@@ -43,7 +39,8 @@ impl Rejection {
             cause: None,
             operation: None,
             elapsed: None,
-            reported: AtomicBool::new(false),
+            #[cfg(feature = "report")]
+            reported: false.into(),
         }))
     }
 
@@ -107,14 +104,16 @@ impl Rejection {
     }
 
     /// Whether a [`Reporter`](crate::Reporter) has had it, so that nothing is told twice.
+    #[cfg(feature = "report")]
     #[must_use]
     pub fn is_reported(&self) -> bool {
-        self.0.reported.load(Ordering::Relaxed)
+        self.0.reported.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// Whether it was marked before.
+    #[cfg(feature = "report")]
     pub(crate) fn mark_reported(&self) -> bool {
-        self.0.reported.swap(true, Ordering::Relaxed)
+        self.0.reported.swap(true, std::sync::atomic::Ordering::Relaxed)
     }
 
     /// The cause and its sources on one line, outermost first.

@@ -1,5 +1,5 @@
-use gabion_limits::RateKeyBytes;
 use gabion_errors::redact;
+use gabion_limits::RateKeyBytes;
 
 use crate::Exchange;
 
