@@ -1,9 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
-use gabion_errors::error_chain;
+use gabion_errors::guarded;
 use gabion_monitor::Resources;
 use tokio::{task::JoinHandle, time::MissedTickBehavior};
-use tracing::warn;
 
 use super::prepare::Prepared;
 use crate::app::App;
@@ -102,9 +101,9 @@ async fn flush_failures(app: Arc<App>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.identity.flush_failures().await {
-            warn!(reason = error_chain(&error), "failed logins could not be written; trying again");
-        }
+        // Told by itself, and tried again.
+        let _ = guarded("flush_failed_logins", async { Ok(app.identity.flush_failures().await?) })
+            .await;
     }
 }
 
@@ -112,11 +111,8 @@ async fn prune(app: Arc<App>) {
     let mut ticks = tokio::time::interval(PRUNE);
     loop {
         ticks.tick().await;
-        if let Err(error) = app.identity.prune().await {
-            warn!(%error, "ended sessions could not be pruned");
-        }
-        if let Err(rejection) = app.prune_keys().await {
-            warn!(reason = rejection.cause_chain(), "signing keys could not be pruned");
-        }
+        // Told by itself, and tried again; one does not wait for the other to succeed.
+        let _ = guarded("prune_sessions", async { Ok(app.identity.prune().await?) }).await;
+        let _ = guarded("prune_keys", app.prune_keys()).await;
     }
 }
