@@ -47,7 +47,7 @@ impl Log {
                     assert!(given("route"), "no route in {line}");
                     // A deadline ends whatever is under way.
                     let late = row.code == "deadline-exceeded";
-                    assert!(late || given("operation"), "no operation in {line}");
+                    assert!(given("operation"), "no operation in {line}");
                     assert!(late || given("cause"), "no cause in {line}");
                 }
             }
