@@ -132,6 +132,20 @@ fn each_keyword_has_its_words() {
 }
 
 #[test]
+fn a_bound_itself_is_within_unless_it_is_exclusive() {
+    for (keyword, fits) in [
+        ("minimum", [false, true, true]),
+        ("maximum", [true, true, false]),
+        ("exclusiveMinimum", [false, false, true]),
+        ("exclusiveMaximum", [true, false, false]),
+    ] {
+        let schema = json!({keyword: 1});
+        let held = [0.5, 1.0, 1.5].map(|number| faults(&schema, &json!(number)).is_empty());
+        assert_eq!(held, fits, "{keyword}");
+    }
+}
+
+#[test]
 fn a_pattern_is_searched_for_and_bounded_by_the_length_before_it() {
     let schema = json!({"type": "string", "maxLength": 4, "pattern": "b"});
     assert_eq!(faults(&schema, &json!("abc")), [""; 0]);
