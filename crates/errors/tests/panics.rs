@@ -15,7 +15,7 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        self.0.lock().expect("no panic while it is held").extend_from_slice(bytes);
         Ok(bytes.len())
     }
 
@@ -26,7 +26,8 @@ impl io::Write for Lines {
 
 impl Lines {
     fn take(&self) -> String {
-        String::from_utf8(std::mem::take(&mut *self.0.lock().unwrap())).unwrap()
+        let mut lines = self.0.lock().expect("no panic while it is held");
+        String::from_utf8(std::mem::take(&mut *lines)).expect("UTF-8")
     }
 }
 
@@ -59,6 +60,6 @@ fn a_panic_is_a_line_of_the_log_and_only_one() {
 }
 
 fn assert_is_place(rejection: &Rejection) {
-    let chain = rejection.cause_chain().unwrap();
+    let chain = rejection.cause_chain().expect("a cause");
     assert!(chain.starts_with("panicked at ") && chain.contains("panics.rs:"), "{chain}");
 }
