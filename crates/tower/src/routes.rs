@@ -50,11 +50,11 @@ impl Route {
         };
         let (method, path) = (&contract.method, contract.path);
         let schema = schema.transpose().map_err(|source| {
-            let part = "body".to_owned();
+            let part = "body";
             RouteError::Schema { method: method.clone(), path, part, source }
         })?;
         let parameters = params::Declared::compile(contract).map_err(|error| {
-            let part = format!("parameter {}", error.name);
+            let part = error.name;
             RouteError::Schema { method: method.clone(), path, part, source: error.source }
         })?;
         Ok(Box::leak(Box::new(Self { contract, metrics, index, schema, parameters })))
@@ -119,14 +119,14 @@ pub enum RouteError {
         source: matchit::InsertError,
     },
     /// A schema says what cannot be checked, so that it would not be held.
-    #[error("the schema of the {part} of {method} {path} cannot be checked")]
+    #[error("the schema of {part:?} of {method} {path} cannot be checked")]
     Schema {
         /// The method.
         method: Method,
         /// The template.
         path: &'static str,
-        /// Whose schema it is: the body's or that of a parameter.
-        part: String,
+        /// Whose schema it is: `body`, or the name of a parameter.
+        part: &'static str,
         /// Why.
         #[source]
         source: json::SchemaError,
