@@ -55,7 +55,8 @@ pub struct ParameterError {
 
 impl Declared {
     /// Makes the parameters of `contract` ready. Names that it does not declare are refused, but by a
-    /// route that answers HTML: links to pages carry what people and mail programs put there.
+    /// route that answers HTML or plain text: links to pages carry what people and mail programs put there, and who
+    /// probes or scrapes has habits of its own.
     ///
     /// # Errors
     ///
@@ -82,7 +83,9 @@ impl Declared {
             Ok(Declaration { name: own.name, part, required, kinds, schema })
         };
         let parameters = contract.parameters.iter().map(declare).collect::<Result<_, _>>()?;
-        Ok(Self { parameters, open: contract.answer.media.starts_with("text/html") })
+        let media = contract.answer.media;
+        let open = media.starts_with("text/html") || media.starts_with("text/plain");
+        Ok(Self { parameters, open })
     }
 
     /// Whether nothing is declared.

@@ -90,7 +90,7 @@ fn a_flood_of_names_is_answered_with_few() {
 }
 
 #[test]
-fn pages_take_any_query_and_nothing_else_does() {
+fn what_answers_text_takes_any_query_and_nothing_else_does() {
     static PAGE: RouteContract = {
         let mut contract = RouteContract::open("/", "page");
         contract.answer = Answer { media: "text/html; charset=utf-8", ..contract.answer };

@@ -58,7 +58,7 @@ fn who_reads_slowly_and_steadily_gets_all_of_it() {
     let read = run(async {
         let stream = TcpStream::connect(server.address()).await.expect("a connection");
         let mut builder = h2::client::Builder::new();
-        let shaken = builder.initial_window_size(4096).handshake::<_, Bytes>(stream).await;
+        let shaken = builder.initial_window_size(2048).handshake::<_, Bytes>(stream).await;
         let (sender, connection) = shaken.expect("it speaks HTTP/2");
         tokio::spawn(connection);
         let mut sender = sender.ready().await.expect("a stream");
