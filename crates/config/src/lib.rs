@@ -156,6 +156,7 @@ mod layers;
 mod live;
 #[cfg(feature = "load")]
 mod load;
+mod nearest;
 mod rate;
 mod reader;
 #[cfg(feature = "load")]
@@ -172,6 +173,7 @@ pub use self::{
     duration::{format_duration, parse_duration},
     finding::Finding,
     key::{Change, Key},
+    nearest::nearest,
     rate::Rate,
     reader::{Reader, declare, join},
     secret::{Secret, SecretFileError},

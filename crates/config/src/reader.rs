@@ -3,7 +3,7 @@ use std::{
     fmt,
 };
 
-use crate::{Change, Finding, Key, Origin, Range, Setting, Value};
+use crate::{Change, Finding, Key, Origin, Range, Setting, Value, nearest};
 
 #[cfg(feature = "load")]
 mod secret_file;
@@ -150,8 +150,6 @@ pub fn join(path: &str, name: &str) -> String {
 }
 
 const HIDDEN: &str = "***";
-/// Longer keys get no hint: comparing costs the product of both lengths.
-const MAX_HINTED: usize = 100;
 
 fn accepts<T: Setting>(range: Option<&dyn Range<T>>) -> String {
     let Some(range) = range else {
@@ -173,10 +171,10 @@ fn unknown(key: &str, origin: &Origin, known: &BTreeSet<String>) -> Finding {
         let message = format!("lies below {above}, which is a value and no table");
         return Finding { nearest: Some(above.into()), ..finding(message) };
     }
-    let Some(near) = nearest(key, known) else {
+    let Some(near) = nearest(key, known.iter().map(String::as_str)) else {
         return finding("is not a known key, accepts those of the reference".to_owned());
     };
-    let spelled = spelled(&near, key, origin);
+    let spelled = spelled(near, key, origin);
     let message = format!("is not a known key, did you mean {near}?{spelled}");
     Finding { nearest: Some(near.into()), ..finding(message) }
 }
@@ -198,42 +196,9 @@ fn spelled(_near: &str, _key: &str, _origin: &Origin) -> String {
     String::new()
 }
 
-/// The known key that takes the fewest edits, if it is near enough to be meant.
-fn nearest(key: &str, known: &BTreeSet<String>) -> Option<String> {
-    let farthest = 1 + key.len() / 4;
-    let distances = known
-        .iter()
-        .filter(|other| key.len() <= MAX_HINTED && key.len().abs_diff(other.len()) <= farthest)
-        .map(|other| (edits(key, other), other));
-    let (distance, near) = distances.min_by_key(|(distance, _)| *distance)?;
-    (distance <= farthest).then(|| near.clone())
-}
-
-/// Levenshtein's distance, counted in characters.
-fn edits(from: &str, to: &str) -> usize {
-    let to: Vec<char> = to.chars().collect();
-    let mut row: Vec<usize> = (0..=to.len()).collect();
-    for (i, a) in from.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in to.iter().enumerate() {
-            let substitute = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substitute.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[to.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn edits_are_counted() {
-        for (from, to, count) in [("", "abc", 3), ("kitten", "sitting", 3), ("same", "same", 0)] {
-            assert_eq!(edits(from, to), count, "{from} {to}");
-        }
-    }
 
     #[test]
     fn the_value_of_an_unknown_key_is_not_shown() {

@@ -9,7 +9,6 @@
 mod body;
 mod into;
 mod media;
-mod nearest;
 mod number;
 mod place;
 mod schema;

@@ -1,5 +1,5 @@
-use super::{Reader, nearest};
-use crate::{Finding, Origin};
+use super::Reader;
+use crate::{Finding, Origin, nearest};
 
 /// What sets no key, and may have been meant to.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +49,7 @@ impl Reader {
             } else {
                 "is not a known table".to_owned()
             };
-            let near = nearest(&path, &known_tables);
+            let near = nearest(&path, known_tables.iter().map(String::as_str)).map(str::to_owned);
             let mut finding = Finding::new(path, origin, message);
             if let Some(near) = near.filter(|near| *near != finding.key) {
                 finding.message.push_str(&format!(", did you mean [{near}]?"));

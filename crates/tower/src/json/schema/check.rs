@@ -1,5 +1,6 @@
 use std::{cmp::Ordering, collections::HashSet};
 
+use gabion_config::nearest;
 use gabion_errors::FieldError;
 use serde_json::{Map, Number, Value};
 
@@ -8,7 +9,6 @@ use super::{
     kinds::{Kinds, name_of},
 };
 use crate::json::{
-    nearest::nearest,
     number::{canonical, compare, same, whole},
     place::Place,
     unreadable::MAX_FAULTS,

@@ -1,18 +1,27 @@
 /// The one of `known` that takes the fewest edits to be `name`, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+///
+/// A name of more than 100 bytes gets no answer, so that no client makes this costly.
+///
+/// ```
+/// use gabion_config::nearest;
+///
+/// assert_eq!(nearest("limit.size", ["limits.size", "log.level"]), Some("limits.size"));
+/// assert_eq!(nearest("colour", ["limits.size", "log.level"]), None);
+/// ```
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // Comparing costs the product of both lengths, and the name is a client's.
     if name.len() > LONGEST {
         return None;
     }
     let farthest = 1 + name.len() / 4;
-    let near = known.filter(|own| own.len().abs_diff(name.len()) <= farthest);
+    let near = known.into_iter().filter(|own| own.len().abs_diff(name.len()) <= farthest);
     let (distance, nearest) = near.map(|own| (edits(name, own), own)).min_by_key(|(d, _)| *d)?;
     // What has nothing in common is no slip of the pen.
     (distance <= farthest && distance < nearest.chars().count()).then_some(nearest)
 }
 
 /// Bytes of the longest name that is compared.
-const LONGEST: usize = 64;
+const LONGEST: usize = 100;
 
 /// Levenshtein's distance, counted in characters; letters of another case are near.
 fn edits(from: &str, to: &str) -> usize {
@@ -36,7 +45,7 @@ mod tests {
     #[test]
     fn a_slip_is_found_and_a_stranger_is_not() {
         let known = ["username", "password", "roles", "id"];
-        let near = |name| nearest(name, known.into_iter());
+        let near = |name| nearest(name, known);
         for (name, meant) in [
             ("usrname", "username"),
             ("passwrod", "password"),
