@@ -4,8 +4,8 @@
 
 use std::sync::LazyLock;
 
-use gabion_tower::json::{Schema, parse, validate};
 use gabion_errors::Problem;
+use gabion_tower::json::{Schema, parse, validate};
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
 
