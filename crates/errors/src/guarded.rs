@@ -79,10 +79,8 @@ pub async fn attended<T>(
 ) -> Result<T, Rejection> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        let polled = {
-            let _above = Above::enter();
-            catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)))
-        };
+        let _above = Above::enter();
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
         polled.unwrap_or_else(|payload| {
             Poll::Ready(Err(Rejection::internal(Panicked::new(payload.as_ref()))))
         })

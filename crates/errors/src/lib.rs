@@ -83,7 +83,7 @@ pub use self::{
     as_is::AsIs,
     field::FieldError,
     problem::Problem,
-    redact::redact,
+    redact::{is_dangerous, redact},
     rejection::{BoxError, Rejection, ToProblem, error_chain},
     types::{ProblemType, Retry},
 };

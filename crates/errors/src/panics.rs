@@ -10,7 +10,11 @@ use std::{
 
 use tracing::{Level, enabled, error};
 
-use crate::{above::is_above, redact, report::TARGET};
+use crate::{
+    above::{has_left_panic, leave_panic},
+    redact,
+    report::TARGET,
+};
 
 /// A panic, as a cause.
 #[derive(Debug)]
@@ -22,8 +26,9 @@ pub struct Panicked {
 }
 
 impl Panicked {
+    /// For whoever is above, as long as that is so.
     pub(crate) fn new(payload: &(dyn Any + Send)) -> Self {
-        Self { message: message(payload), place: PLACE.take() }
+        Self { message: message(payload), place: PLACE.take().filter(|_| has_left_panic()) }
     }
 }
 
@@ -39,7 +44,7 @@ impl fmt::Display for Panicked {
 impl std::error::Error for Panicked {}
 
 thread_local! {
-    /// Where the last panic was that somebody above will report.
+    /// Where the last panic was that was left to somebody above.
     static PLACE: Cell<Option<String>> = const { Cell::new(None) };
 }
 
@@ -47,13 +52,14 @@ thread_local! {
 ///
 /// Without it the standard library writes each panic to standard error: beside the lines of the log, in
 /// no form that a reader of logs knows, with whatever its message holds. Below something that reports
-/// ([`guarded`](crate::guarded), a layer) a panic is then told by that, with its place; any other is a line
-/// at the level error, under the target `gabion::error`, redacted. Where nobody listens to such lines,
-/// what was there before stays in charge.
+/// ([`guarded`](crate::guarded), a layer) a panic is then told by that, with its place, unless it is caught
+/// in between, when it is for whoever caught it. Any other is a line at the level error, under the target
+/// `gabion::error`, redacted; so is one that nobody can catch, where panics abort or while another one
+/// unwinds. Where nobody listens to such lines, what was there before stays in charge.
 pub fn log_panics() {
     let before = panic::take_hook();
     panic::set_hook(Box::new(move |panicked| {
-        if is_above() {
+        if cfg!(panic = "unwind") && leave_panic() {
             PLACE.set(panicked.location().map(ToString::to_string));
         } else if enabled!(target: TARGET, Level::ERROR) {
             tell(panicked);

@@ -128,13 +128,15 @@ fn userinfo(text: &str) -> Option<usize> {
     authority.rfind('@')
 }
 
-/// Escapes by which a terminal is driven, line ends that readers of logs may believe, and the
-/// characters that make text read in another order than it is written (Unicode TR 36, §2.10.3).
-fn is_dangerous(c: char) -> bool {
+/// Whether `c` must not stand in a line for people or for readers of logs as it is: escapes by which a
+/// terminal is driven, line ends, also those of Unicode, what turns the direction of writing (Unicode
+/// TR 36, §2.10.3), and what cannot be seen.
+#[must_use]
+pub fn is_dangerous(c: char) -> bool {
     c.is_control()
         || matches!(c,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-                | '\u{feff}')
+            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 #[cfg(test)]

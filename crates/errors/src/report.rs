@@ -1,4 +1,5 @@
 use std::{
+    error::Error,
     fmt::{self, Write},
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Mutex, PoisonError},
@@ -7,7 +8,11 @@ use std::{
 use gabion_clock::Instant;
 use tracing::{Level, debug, enabled, error, warn};
 
-use crate::{Rejection, redact, sample::Sampler, types};
+use crate::{
+    Rejection, redact,
+    sample::{Passed, Sampler},
+    types,
+};
 
 /// Tells the log why something failed: once, with the whole chain of causes, and of what repeats a
 /// few.
@@ -20,9 +25,10 @@ use crate::{Rejection, redact, sample::Sampler, types};
 /// | `dependency-unavailable`, `deadline-exceeded` | warn |
 /// | every other, which a client or an overload brings about in any number | debug |
 ///
-/// Of one kind (problem, operation, route and words of the cause) five pass in ten seconds, and a
-/// hundred of all kinds; the next that passes says how many of its kind were `suppressed`. Those at
-/// debug are not counted: whoever asks for them wants them all. Causes go through [`redact`].
+/// Of one kind (problem, operation, route and words of the chain of causes) five pass in ten seconds, and
+/// of each level a hundred. The next that passes says how many of its kind were `suppressed`; of kinds in
+/// numbers that nobody can remember, the next of any says how many (`suppressed_others`). Those at debug
+/// are not counted: whoever asks for them wants them all. Causes go through [`redact`].
 ///
 /// ```
 /// use gabion_clock::Instant;
@@ -35,7 +41,11 @@ use crate::{Rejection, redact, sample::Sampler, types};
 /// REPORTER.report(&rejection, Some(origin), Instant::ORIGIN);
 /// assert!(rejection.is_reported());
 /// ```
-pub struct Reporter(Mutex<Sampler>);
+pub struct Reporter {
+    errors: Mutex<Sampler>,
+    /// Of their own, so that a database that is gone hides no fault.
+    warnings: Mutex<Sampler>,
+}
 
 /// The request that failed.
 #[derive(Debug, Clone, Copy)]
@@ -50,7 +60,7 @@ impl Reporter {
     /// Nothing has failed yet.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Mutex::new(Sampler::new()))
+        Self { errors: Mutex::new(Sampler::new()), warnings: Mutex::new(Sampler::new()) }
     }
 
     /// Tells of `rejection`, unless that was done before.
@@ -61,26 +71,19 @@ impl Reporter {
         let kind = rejection.problem().kind();
         if *kind == types::INTERNAL {
             if enabled!(target: TARGET, Level::ERROR)
-                && let Some(suppressed) = self.pass(rejection, origin, now)
+                && let Some(passed) = pass(&self.errors, rejection, origin, now)
             {
-                tell!(error, rejection, origin, suppressed, "failed");
+                tell!(error, rejection, origin, passed, "failed");
             }
         } else if *kind == types::DEPENDENCY_UNAVAILABLE || *kind == types::DEADLINE_EXCEEDED {
             if enabled!(target: TARGET, Level::WARN)
-                && let Some(suppressed) = self.pass(rejection, origin, now)
+                && let Some(passed) = pass(&self.warnings, rejection, origin, now)
             {
-                tell!(warn, rejection, origin, suppressed, "failed");
+                tell!(warn, rejection, origin, passed, "failed");
             }
         } else if enabled!(target: TARGET, Level::DEBUG) {
-            tell!(debug, rejection, origin, 0, "refused");
+            tell!(debug, rejection, origin, Passed { held: 0, others: 0 }, "refused");
         }
-    }
-
-    fn pass(&self, rejection: &Rejection, origin: Option<Origin<'_>>, now: Instant) -> Option<u64> {
-        let route = origin.map_or("", |origin| origin.route);
-        let code = rejection.problem().code();
-        let kind = (code, rejection.operation(), route, words(rejection));
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pass(&kind, now)
     }
 }
 
@@ -98,10 +101,22 @@ impl fmt::Debug for Reporter {
 
 pub(crate) const TARGET: &str = "gabion::error";
 
+fn pass(
+    sampler: &Mutex<Sampler>,
+    rejection: &Rejection,
+    origin: Option<Origin<'_>>,
+    now: Instant,
+) -> Option<Passed> {
+    let route = origin.map_or("", |origin| origin.route);
+    let kind = (rejection.problem().code(), rejection.operation(), route, words(rejection));
+    sampler.lock().unwrap_or_else(PoisonError::into_inner).pass(&kind, now)
+}
+
 /// What does not apply is left out.
 macro_rules! tell {
-    ($level:ident, $rejection:expr, $origin:expr, $suppressed:expr, $message:literal) => {{
-        let (rejection, origin) = ($rejection, $origin);
+    ($level:ident, $rejection:expr, $origin:expr, $passed:expr, $message:literal) => {{
+        let (rejection, origin, passed): (&Rejection, Option<Origin<'_>>, Passed) =
+            ($rejection, $origin, $passed);
         let cause = rejection.cause_chain();
         $level!(
             target: TARGET,
@@ -111,14 +126,15 @@ macro_rules! tell {
             operation = rejection.operation(),
             duration_us = rejection.elapsed().map(|took| took.as_micros() as u64),
             cause = cause.as_deref().map(redact).as_deref(),
-            suppressed = Some($suppressed).filter(|suppressed| *suppressed > 0_u64),
+            suppressed = Some(passed.held).filter(|held| *held > 0),
+            suppressed_others = Some(passed.others).filter(|others| *others > 0),
             $message
         );
     }};
 }
 use tell;
 
-/// A hash of what the cause says, made without making the text.
+/// A hash of what the cause and its sources say, made without making the text.
 fn words(rejection: &Rejection) -> u64 {
     struct Words(DefaultHasher);
 
@@ -130,9 +146,11 @@ fn words(rejection: &Rejection) -> u64 {
     }
 
     let mut words = Words(DefaultHasher::new());
-    if let Some(cause) = rejection.cause() {
+    let mut next = rejection.cause().map(|cause| cause as &dyn Error);
+    while let Some(cause) = next {
         // A cause that cannot be shown is of the kind of those that cannot.
         let _ = write!(words, "{cause}");
+        next = cause.source();
     }
     words.0.finish()
 }
@@ -216,6 +234,10 @@ mod tests {
         assert_eq!(log(Level::DEBUG, refuse).len(), 1);
     }
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("x")]
+    struct Wrapped(#[source] io::Error);
+
     #[test]
     fn of_a_thousand_alike_a_few_are_told_with_the_number_of_the_rest() {
         let lines = log(Level::INFO, || {
@@ -224,11 +246,12 @@ mod tests {
                 reporter.report(&Rejection::internal("x"), Some(ORIGIN), Instant::ORIGIN);
             }
             let later = Instant::ORIGIN + Duration::from_secs(10);
-            reporter.report(&Rejection::internal("y"), Some(ORIGIN), Instant::ORIGIN);
+            let other = Rejection::internal(Wrapped(io::Error::other("y")));
+            reporter.report(&other, Some(ORIGIN), Instant::ORIGIN);
             reporter.report(&Rejection::internal("x"), Some(ORIGIN), later);
         });
         let told: Vec<_> = lines.iter().map(|line| line["cause"].as_str().unwrap()).collect();
-        assert_eq!(told, ["x", "x", "x", "x", "x", "y", "x"]);
+        assert_eq!(told, ["x", "x", "x", "x", "x", "x: y", "x"]);
         assert_eq!(lines[6]["suppressed"], 995);
     }
 

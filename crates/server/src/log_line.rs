@@ -6,6 +6,7 @@
 
 use std::{borrow::Cow, fmt::Write};
 
+use gabion_errors::is_dangerous;
 use serde_json::{Map, Value, json};
 
 /// How lines are written.
@@ -65,15 +66,6 @@ fn escaped(text: &str, style: Style) -> String {
         rest = &rest[length..];
     }
     out
-}
-
-/// Controls, line ends of Unicode, what turns the direction of writing (Unicode TR 36, §2.10.3), and
-/// what cannot be seen.
-fn is_dangerous(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// The length of the colour that `text` begins with: one of those that lines are written in, or their
