@@ -185,10 +185,15 @@ fn with_document<B>(
     response
 }
 
-const OF_A_BODY: [HeaderName; 8] = [
+const OF_A_BODY: [HeaderName; 12] = [
     header::CONTENT_LENGTH,
     header::CONTENT_ENCODING,
     header::CONTENT_LANGUAGE,
+    header::CONTENT_LOCATION,
+    // RFC 9530, and what came before it.
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("content-md5"),
     header::CONTENT_DISPOSITION,
     header::TRANSFER_ENCODING,
     header::TRAILER,

@@ -1,4 +1,4 @@
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue};
 
@@ -47,6 +47,22 @@ impl Rejection {
     /// A failure of the server: the client is told nothing but its request id.
     pub fn internal(cause: impl Into<BoxError>) -> Self {
         Self::new(Problem::new(&types::INTERNAL)).caused_by(cause)
+    }
+
+    /// What is shared, as the response of a framework carries it: the rejection itself, or where somebody
+    /// else holds it as well, one that tells the same. Of the two only this one is reported.
+    #[must_use]
+    pub fn from_shared(shared: Arc<Self>) -> Self {
+        Arc::try_unwrap(shared).unwrap_or_else(|shared| {
+            let Parts { problem, operation, elapsed, .. } = &*shared.0;
+            let mut own = Self::new(problem.clone());
+            (own.0.operation, own.0.elapsed) = (*operation, *elapsed);
+            #[cfg(feature = "report")]
+            if shared.mark_reported() {
+                own.mark_reported();
+            }
+            if shared.cause().is_some() { own.caused_by(SharedCause(shared)) } else { own }
+        })
     }
 
     /// Keeps `cause` for the log.
@@ -159,6 +175,22 @@ impl fmt::Display for Rejection {
     }
 }
 
+/// The cause of a rejection that others hold as well.
+#[derive(Debug)]
+struct SharedCause(Arc<Rejection>);
+
+impl fmt::Display for SharedCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.cause().map_or(Ok(()), |cause| write!(f, "{cause}"))
+    }
+}
+
+impl Error for SharedCause {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.cause()?.source()
+    }
+}
+
 impl From<Problem> for Rejection {
     fn from(problem: Problem) -> Self {
         Self::new(problem)
@@ -200,6 +232,24 @@ mod tests {
 
         let error = Says(Inner(io::Error::other("busy")));
         assert_eq!(error_chain(&error), "cannot start: the port is taken: busy");
+    }
+
+    #[test]
+    fn a_shared_rejection_tells_the_same() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot save")]
+        struct Outer(#[source] io::Error);
+
+        let cause = Outer(io::Error::other("disk on fire"));
+        let shared = Arc::new(Rejection::internal(cause).during("save"));
+        let own = Rejection::from_shared(Arc::clone(&shared));
+        assert_eq!(own.problem().code(), "internal");
+        assert_eq!(own.operation(), Some("save"));
+        assert_eq!(own.cause_chain().unwrap(), "cannot save: disk on fire");
+        #[cfg(feature = "report")]
+        assert!(shared.is_reported() && !own.is_reported());
+        drop(own);
+        assert_eq!(Rejection::from_shared(shared).operation(), Some("save"));
     }
 
     #[test]

@@ -10,6 +10,10 @@ pub type Schema = fn() -> serde_json::Value;
 
 /// Everything a route decides, in one declaration.
 ///
+/// The guards of a [`Wall`](crate::Wall) hold what concerns the head of a request. **Body and parameters are
+/// held where they are read**: by [`json::read`](crate::json::read) and [`params::read`](crate::params::read), which the
+/// [`Handler`](crate::Handler) calls, since it alone knows whether it wants to wait for a body.
+///
 /// Routing, guards, metric labels and the API document come from it. It is a struct literal without
 /// a `Default`:
 ///

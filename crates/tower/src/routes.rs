@@ -320,8 +320,8 @@ mod tests {
             format!("{error}: {cause}")
         };
         let (body, query) = (told(&TAKES), told(&ASKS));
-        assert!(body.contains("body of GET /takes") && body.contains("\"$ref\""), "{body}");
-        assert!(query.contains("parameter q of GET /asks"), "{query}");
+        assert!(body.contains("\"body\" of GET /takes") && body.contains("\"$ref\""), "{body}");
+        assert!(query.contains("\"q\" of GET /asks"), "{query}");
     }
 
     #[test]

@@ -300,6 +300,8 @@ fn stamp(exchange: &Exchange, response: &mut response::Parts) {
     stamp_usual(&exchange.request_id, headers);
     if let CacheRule::Public(age) = exchange.contract().cache
         && response.status.is_success()
+        // What a known caller is told has fields about that caller.
+        && exchange.principal.is_none()
     {
         let value = HeaderValue::from_str(&format!("public, max-age={}", age.as_secs()));
         // Digits and letters are a valid value.

@@ -378,3 +378,16 @@ fn a_body_that_is_kept_back_until_after_the_logout_does_nothing() {
     let users = server.get("/api/admin/users", &owner).expect(200).text();
     assert!(!users.contains("mallory"), "{users}");
 }
+
+#[test]
+fn what_a_known_caller_is_told_is_kept_by_no_cache() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    let admin = server.admin();
+    for path in ["/api/docs", "/api/openapi.json", "/.well-known/jwks.json"] {
+        let stranger = server.send(&Request::get(path)).expect(200);
+        let kept = stranger.header("cache-control").unwrap_or_default();
+        assert!(kept.starts_with("public, max-age="), "{path}: {kept}");
+        assert_eq!(server.get(path, &admin).header("cache-control"), Some("no-store"), "{path}");
+    }
+}

@@ -2,8 +2,8 @@ use gabion_errors::{AsIs, Problem, types};
 use http::{
     Extensions, HeaderMap, HeaderName, StatusCode,
     header::{
-        CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_TYPE,
-        ETAG, LAST_MODIFIED, RETRY_AFTER, TRAILER, TRANSFER_ENCODING,
+        CONTENT_DISPOSITION, CONTENT_ENCODING, CONTENT_LANGUAGE, CONTENT_LENGTH, CONTENT_LOCATION,
+        CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, TRAILER, TRANSFER_ENCODING,
     },
 };
 
@@ -42,7 +42,7 @@ pub(crate) fn plain(
 }
 
 /// The fields that are about a body, and go with it; those of gRPC stand for one.
-pub(crate) const OF_A_BODY: [HeaderName; 14] = [
+pub(crate) const OF_A_BODY: [HeaderName; 18] = [
     CONTENT_TYPE,
     CONTENT_LENGTH,
     CONTENT_ENCODING,
@@ -52,6 +52,11 @@ pub(crate) const OF_A_BODY: [HeaderName; 14] = [
     TRAILER,
     ETAG,
     LAST_MODIFIED,
+    CONTENT_LOCATION,
+    // RFC 9530, and what came before it.
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("repr-digest"),
+    HeaderName::from_static("content-md5"),
     HeaderName::from_static("grpc-status"),
     HeaderName::from_static("grpc-message"),
     HeaderName::from_static("grpc-status-details-bin"),

@@ -2,7 +2,6 @@ use std::{
     convert::Infallible,
     future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -134,7 +133,7 @@ impl<C: Clock> ProblemLayer<C> {
             find(&mut head.extensions)
         });
         if let Some(rejection) = found {
-            let rejection = self.aged(&asked, rejection);
+            let rejection = self.aged(&asked, Rejection::from_shared(rejection));
             self.tell(&asked, &rejection);
             if is_grpc(&head.headers) {
                 return stamped(&asked, Response::from_parts(head, WallBody::handler(body)));
@@ -159,16 +158,14 @@ impl<C: Clock> ProblemLayer<C> {
     where
         B: Body<Data = Bytes, Error: Into<BoxError>>,
     {
-        let rejection = self.aged(asked, Arc::new(rejection));
+        let rejection = self.aged(asked, rejection);
         self.tell(asked, &rejection);
         self.render(asked, rejection.problem(), None)
     }
 
-    /// The rejection with how long it took, unless somebody else holds it as well.
-    fn aged(&self, asked: &Asked, rejection: Arc<Rejection>) -> Arc<Rejection> {
-        let took = self.clock.now().saturating_since(asked.began);
-        let own = Arc::try_unwrap(rejection);
-        own.map_or_else(|shared| shared, |own| Arc::new(own.took(took)))
+    /// The rejection with how long it took.
+    fn aged(&self, asked: &Asked, rejection: Rejection) -> Rejection {
+        rejection.took(self.clock.now().saturating_since(asked.began))
     }
 
     fn tell(&self, asked: &Asked, rejection: &Rejection) {

@@ -270,8 +270,8 @@ where
         }
         let Answers { problems, rejections_by } = self.answers;
         let rejection = known.remove::<Arc<Rejection>>().or_else(|| rejections_by(known));
-        if let Some(rejection) = rejection.and_then(Arc::into_inner) {
-            return Err(with_fields(rejection, response.headers()));
+        if let Some(rejection) = rejection {
+            return Err(with_fields(Rejection::from_shared(rejection), response.headers()));
         }
         let known = response.extensions();
         let plain =
