@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 /// Units from the largest, with their milliseconds.
-const UNITS: [(&str, u64); 5] =
+pub(crate) const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
 /// Reads a time with one unit: `ms`, `s`, `m`, `h` or `d`.

@@ -2,12 +2,14 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::{Bounds, Change, Form, Key, Settings, Value};
 
+mod digits;
+
 /// A JSON schema of the configuration file, for editors that complete and check TOML by one.
 ///
 /// It accepts every file that [`load`](crate::load) accepts, and refuses unknown keys, wrong types,
-/// numbers out of range, words that are no choice and texts without their unit. What it cannot tell,
-/// as the range of a size that is text or values that must fit each other, is for `load` alone;
-/// the descriptions name those ranges.
+/// numbers, times, sizes and rates out of range, words that are no choice and texts without their unit.
+/// What it cannot tell is for `load` alone: the range of a number with a fraction that is written as
+/// text, whether an IPv6 address is one, and values that must fit each other or the world.
 #[must_use]
 pub fn json_schema(defaults: &impl Settings) -> Json {
     let mut keys = Vec::new();
@@ -91,8 +93,13 @@ fn form(key: &Key) -> Json {
         (Form::Words(words), _) => {
             json!({"anyOf": [{"enum": words}, spelled(&words.join("|"))]})
         }
+        (Form::Measured { units, least, most }, bounds) => {
+            spelled(&measured(units, least, most, bounds.as_ref()))
+        }
         (Form::Integer(most), bounds) => {
-            let pattern = anchored("\\+?[0-9]+");
+            let (from, to) = ends(bounds.as_ref(), whole);
+            let (from, to) = (from.unwrap_or(0), to.unwrap_or(most));
+            let pattern = anchored(&format!("\\+?{}", digits::numbers(from, to)));
             let number = json!({"type": ["integer", "string"], "minimum": 0, "maximum": most});
             narrowed(number, bounds.as_ref(), &pattern)
         }
@@ -105,6 +112,43 @@ fn form(key: &Key) -> Json {
         }
         (Form::List, _) => json!({"type": ["array", "string"], "items": {"type": "string"}}),
         (Form::Text, _) => json!({"type": "string"}),
+    }
+}
+
+/// The numbers that each unit may have, so that they lie within the range.
+fn measured(units: &[(&str, u64)], least: u64, most: u64, bounds: Option<&Bounds>) -> String {
+    let total = |value: &Value| {
+        let Value::Text(text) = value else { return None };
+        let digits = text.find(|c: char| !c.is_ascii_digit())?;
+        let (_, size) = units.iter().find(|(unit, _)| *unit == &text[digits..])?;
+        Some(u128::from(text[..digits].parse::<u64>().ok()?) * u128::from(*size))
+    };
+    let (from, to) = ends(bounds, total);
+    let each = units.iter().filter_map(|(unit, size)| {
+        let wide = u128::from(*size);
+        // The sum fits into 64 bits, and so do both quotients.
+        let from = from.map_or(0, |from| from.div_ceil(wide) as u64).max(least);
+        let to = to.map_or(u64::MAX, |to| (to / wide) as u64).min(u64::MAX / size).min(most);
+        let unit = unit.replace('/', "\\s*/\\s*");
+        (from <= to).then(|| format!("{}\\s*{unit}", digits::numbers(from, to)))
+    });
+    each.collect::<Vec<_>>().join("|")
+}
+
+/// Both ends of a range, as far as it has ends of that kind.
+fn ends<T>(bounds: Option<&Bounds>, read: impl Fn(&Value) -> Option<T>) -> (Option<T>, Option<T>) {
+    match bounds {
+        Some(Bounds::Between(least, most)) => (read(least), read(most)),
+        _ => (None, None),
+    }
+}
+
+/// The largest are text, since TOML ends at 63 bits.
+fn whole(value: &Value) -> Option<u64> {
+    match value {
+        Value::Integer(number) => u64::try_from(*number).ok(),
+        Value::Text(text) => text.parse().ok(),
+        _ => None,
     }
 }
 

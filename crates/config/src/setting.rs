@@ -11,6 +11,16 @@ pub enum Form {
     /// Text that this regular expression matches from one end to the other, white space around it
     /// left out.
     Spelled(&'static str),
+    /// A whole number from `least` to `most`, and behind it a unit. White space may lie before the unit
+    /// and around a slash in it.
+    Measured {
+        /// Each unit, and how many of the smallest it is.
+        units: &'static [(&'static str, u64)],
+        /// The smallest number, whatever its unit.
+        least: u64,
+        /// The largest; in the smallest unit it has at most 64 bits besides.
+        most: u64,
+    },
     /// One of these words.
     Words(&'static [&'static str]),
     /// A whole number from 0 to this, or the same as text.
@@ -113,6 +123,7 @@ macro_rules! integers {
             fn parse(value: &Value) -> Option<Self> {
                 match value {
                     Value::Integer(number) => Self::try_from(*number).ok(),
+                    Value::Float(number) => Self::try_from(whole(*number)?).ok(),
                     other => parse_text(other, |text| text.parse().ok()),
                 }
             }
@@ -126,6 +137,13 @@ macro_rules! integers {
 }
 
 integers!(u8, u16, u32, u64, usize);
+
+/// Whether a fraction is written makes no difference where it is none, as in JSON: `5.0` is 5.
+fn whole(number: f64) -> Option<u64> {
+    // Both ends are exact, and so is every such number in between.
+    (number.fract() == 0.0 && (0.0..18_446_744_073_709_551_616.0).contains(&number))
+        .then_some(number as u64)
+}
 
 impl Setting for f64 {
     const ACCEPTS: &'static str = "a number";
@@ -215,7 +233,12 @@ impl Setting for Secret {
 
 impl Setting for SocketAddr {
     const ACCEPTS: &'static str = "an address and port as 127.0.0.1:8080 or [::1]:8080";
-    const FORM: Form = Form::Spelled(r"([0-9.]+|\[[0-9A-Fa-f:.%]+\]):[0-9]+");
+    const FORM: Form = Form::Spelled(concat!(
+        "(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\\.){3}",
+        "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])",
+        "|\\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*(%[0-9]+)?\\])",
+        ":0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[0-9]{1,4})"
+    ));
 
     fn parse(value: &Value) -> Option<Self> {
         parse_text(value, |text| text.parse().ok())
@@ -228,7 +251,7 @@ impl Setting for SocketAddr {
 
 impl Setting for Duration {
     const ACCEPTS: &'static str = "a time as 500ms, 30s, 15m, 24h or 30d";
-    const FORM: Form = Form::Spelled(r"[0-9]+\s*(ms|s|m|h|d)");
+    const FORM: Form = Form::Measured { units: &crate::duration::UNITS, least: 0, most: u64::MAX };
 
     fn parse(value: &Value) -> Option<Self> {
         parse_text(value, parse_duration)
@@ -241,7 +264,7 @@ impl Setting for Duration {
 
 impl Setting for ByteSize {
     const ACCEPTS: &'static str = "a size as 512B, 64KiB, 10MiB or 2GiB";
-    const FORM: Form = Form::Spelled(r"[0-9]+\s*(B|KiB|MiB|GiB)");
+    const FORM: Form = Form::Measured { units: &crate::byte_size::UNITS, least: 0, most: u64::MAX };
 
     fn parse(value: &Value) -> Option<Self> {
         parse_text(value, |text| text.parse().ok())
@@ -254,7 +277,11 @@ impl Setting for ByteSize {
 
 impl Setting for Rate {
     const ACCEPTS: &'static str = "a rate as 100/s, 20/min or 5/h";
-    const FORM: Form = Form::Spelled(r"0*[1-9][0-9]*\s*/\s*(s|min|h)");
+    const FORM: Form = Form::Measured {
+        units: &[("/s", 3600), ("/min", 60), ("/h", 1)],
+        least: 1,
+        most: u32::MAX as u64,
+    };
 
     fn parse(value: &Value) -> Option<Self> {
         parse_text(value, |text| text.parse().ok())

@@ -33,9 +33,9 @@ settings! {
         /// How long.
         live span: Duration = Duration::from_secs(5), in Duration::from_secs(1)..=Duration::from_secs(60);
         /// How big.
-        live size: ByteSize = ByteSize::kib(1);
+        live size: ByteSize = ByteSize::kib(1), in ByteSize::new(100)..=ByteSize::gib(3);
         /// How often.
-        live rate: Rate = Rate::per_second(1);
+        live rate: Rate = Rate::per_second(1), in Rate::per_hour(2)..=Rate::per_second(1000);
         /// Where.
         live address: SocketAddr = ([127, 0, 0, 1], 80).into();
         /// Inner.
@@ -47,7 +47,8 @@ settings! {
 fn accepts(schema: &Json, value: &Json) -> bool {
     let is = |wanted: &str| match wanted {
         "string" => value.is_string(),
-        "integer" => value.is_u64() || value.is_i64(),
+        // JSON knows no difference between 5 and 5.0.
+        "integer" => value.as_f64().is_some_and(|number| number.fract() == 0.0),
         "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "array" => value.is_array(),
@@ -152,15 +153,35 @@ fn what_an_editor_can_see_is_refused() {
         "flag = 'yes'",
         "flag = 1",
         "span = 5",
+        "span = '0s'",
+        "span = '999ms'",
+        "span = '61s'",
+        "span = '2m'",
+        "span = '1h'",
+        "span = '99999999999999999999s'",
         "span = '5 parsecs'",
         "span = '5'",
         "size = '5MB'",
         "size = '1.5MiB'",
+        "size = '99B'",
+        "size = '0GiB'",
+        "size = '4GiB'",
         "rate = '0/s'",
+        "rate = '1/h'",
+        "rate = '1001/s'",
+        "rate = '99999999999/h'",
         "rate = '5/day'",
         "address = 'localhost'",
+        "address = '127.0.0.1:99999'",
+        "address = '127.0.0.1:65536'",
+        "address = '127.0.0.256:80'",
+        "address = '127.0.1:80'",
+        "address = '[1]:80'",
         "inner = 5",
         "inner.count = 10",
+        "inner.count = '10'",
+        "inner.count = 2.5",
+        "port = '65536'",
         "inner.count = 0",
         "inner.cuont = 1",
         "innre.count = 1",
@@ -177,6 +198,18 @@ fn what_is_written_unusually_is_accepted_by_both() {
     for good in [
         "port = '+80'",
         "port = ' 80\u{85}'",
+        "port = 80.0",
+        "port = 1e3",
+        "port = '0065535'",
+        "inner.count = 9.0",
+        "span = '1000ms'",
+        "span = '60s'",
+        "span = '1m'",
+        "size = '100B'",
+        "size = '3221225472B'",
+        "rate = '2/h'",
+        "rate = '60000/min'",
+        "address = '255.0.0.1:065535'",
         "share = 1",
         "share = '.5e0'",
         "flag = ' true '",
@@ -220,5 +253,16 @@ proptest! {
         let text = format!("{key} = {value}\n");
         let (fits, loads) = judge(&text);
         prop_assert!(fits || !loads, "{}", text);
+    }
+
+    #[test]
+    fn of_what_is_measured_the_schema_takes_what_loads(
+        key in "(port|inner\\.count|span|size|rate)",
+        number in prop_oneof![0_u64..130, 0_u64..70_000, any::<u64>()],
+        rest in "[ \u{a0}]?(ms|s|m|h|d|B|KiB|MiB|GiB|/s|/ min|/h|)",
+    ) {
+        let text = format!("{key} = '{number}{rest}'\n");
+        let (fits, loads) = judge(&text);
+        prop_assert_eq!(fits, loads, "{}", text);
     }
 }

@@ -44,7 +44,11 @@ impl fmt::Display for ByteRate {
 
 impl Setting for ByteRate {
     const ACCEPTS: &'static str = "a rate as 512B/s or 1KiB/s";
-    const FORM: Form = Form::Spelled(r"[0-9]+\s*(B|KiB|MiB|GiB)\s*/s");
+    const FORM: Form = Form::Measured {
+        units: &[("GiB/s", 1 << 30), ("MiB/s", 1 << 20), ("KiB/s", 1 << 10), ("B/s", 1)],
+        least: 0,
+        most: u64::MAX,
+    };
 
     fn parse(value: &Value) -> Option<Self> {
         let Value::Text(text) = value else { return None };
