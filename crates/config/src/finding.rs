@@ -43,14 +43,51 @@ impl Finding {
 }
 
 impl fmt::Display for Finding {
-    /// `gabion.toml:3:9: limits.size.body = "x": is not a size, accepts …`
+    /// `gabion.toml:3:9: limits.size.body = "x": is not a size, accepts …`; of key and value at most 200
+    /// characters each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.origin)?;
         match (&self.value, self.key.is_empty()) {
             (_, true) => {}
-            (Some(value), _) => write!(f, "{} = {value}: ", self.key)?,
-            (None, _) => write!(f, "{}: ", self.key)?,
+            (Some(value), _) => write!(f, "{} = {}: ", Shown(&self.key), Shown(value))?,
+            (None, _) => write!(f, "{}: ", Shown(&self.key))?,
         }
         f.write_str(&self.message)
+    }
+}
+
+/// The beginning of what may be as long as a file.
+struct Shown<'a>(&'a str);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.char_indices().nth(SHOWN) {
+            None => f.write_str(self.0),
+            Some((end, _)) => {
+                write!(f, "{}[{} bytes more]", &self.0[..end], self.0.len() - end)
+            }
+        }
+    }
+}
+
+/// Characters of a key and of a value.
+const SHOWN: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_is_shown_by_its_beginning() {
+        let told = |value: String| Finding::new("a", Origin::Default, "x").of(value).to_string();
+        let shown = "\u{e9}".repeat(200);
+        assert_eq!(told(shown.clone()), format!("default: a = {shown}: x"));
+        assert_eq!(
+            told(shown.repeat(5000)),
+            format!("default: a = {shown}[1999600 bytes more]: x")
+        );
+        let key = "k".repeat(900);
+        let told = Finding::new(key, Origin::Default, "x").to_string();
+        assert!(told.len() < 250 && told.ends_with("[700 bytes more]: x"), "{told}");
     }
 }
