@@ -39,6 +39,7 @@ use crate::Changes;
 /// ```
 pub struct Live<T> {
     current: ArcSwap<T>,
+    /// Only ever longer.
     subscribers: Mutex<Vec<Arc<Subscriber<T>>>>,
     /// Held from the first question until every subscriber was told, so that all see values in one
     /// order and none is asked about a value while another comes in.
@@ -113,12 +114,14 @@ pub struct Prepared<'a, T> {
     old: Arc<T>,
     new: Arc<T>,
     changes: Changes,
+    /// One for each subscriber that was asked.
     steps: Vec<Next<T>>,
     _turn: MutexGuard<'a, ()>,
 }
 
 /// What a subscriber does once the value is in place.
 enum Next<T> {
+    /// Also to ask it and go on, where it has come late.
     Tell(Arc<Subscriber<T>>),
     Commit(Commit),
 }
@@ -192,12 +195,16 @@ impl<T> Live<T> {
     }
 
     /// Tells `subscriber` of each change from now on, until this `Live` is dropped.
+    ///
+    /// Whoever keeps what it makes of the value subscribes first and loads then: so it misses no change
+    /// between the two.
     pub fn subscribe(&self, subscriber: impl Fn(&Step<'_, T>) + Send + Sync + 'static) {
         lock(&self.subscribers).push(Arc::new(Subscriber::Told(Box::new(subscriber))));
     }
 
     /// Asks `subscriber` about each change from now on. It changes nothing yet, but builds what the
-    /// new value needs, and answers with what puts that in place; or it refuses.
+    /// new value needs, and answers with what puts that in place; or it refuses. One that comes while a
+    /// change is under way is asked once the value is in place, and to refuse it is too late then.
     pub fn subscribe_checked<C: FnOnce() + 'static>(
         &self,
         subscriber: impl Fn(&Step<'_, T>) -> Result<C, Refusal> + Send + Sync + 'static,
@@ -224,15 +231,16 @@ impl<T> Prepared<'_, T> {
         let Self { live, old, new, changes, steps, _turn } = self;
         live.current.store(Arc::clone(&new));
         let step = Step { old: &*old, new: &*new, changes: &changes };
+        // Who came after the question may have loaded the old value.
+        let late = lock(&live.subscribers).get(steps.len()..).unwrap_or_default().to_vec();
         let mut panic = None;
-        for next in steps {
+        for next in steps.into_iter().chain(late.into_iter().map(Next::Tell)) {
             let told = catch_unwind(AssertUnwindSafe(|| match next {
                 Next::Commit(commit) => commit(),
-                Next::Tell(subscriber) => {
-                    if let Subscriber::Told(tell) = &*subscriber {
-                        tell(&step);
-                    }
-                }
+                Next::Tell(subscriber) => match &*subscriber {
+                    Subscriber::Told(tell) => tell(&step),
+                    Subscriber::Asked(ask) => drop(ask(&step).map(|commit| commit())),
+                },
             }));
             // Half of the parts on the new value and half on the old one would be worse.
             panic = panic.or(told.err());

@@ -101,6 +101,27 @@ fn what_was_prepared_and_not_committed_leaves_everything_as_it_is() {
 }
 
 #[test]
+fn who_comes_during_a_change_is_told_of_it() {
+    let (live, told) = (Live::new(0), Told::default());
+    agree(&live, &told, "first");
+    let prepared = live.prepare(1, Changes::everything()).unwrap();
+    agree(&live, &told, "late");
+    let heard = Arc::clone(&told);
+    live.subscribe(move |step| note(&heard, format!("later hears {} to {}", step.old, step.new)));
+    live.subscribe_checked(|_| Err::<fn(), _>(Refusal::new("", "too late")));
+    assert_eq!(**live.load(), 0);
+    prepared.commit();
+    let expected = [
+        "first prepares 0 to 1",
+        "first commits 1",
+        "late prepares 0 to 1",
+        "late commits 1",
+        "later hears 0 to 1",
+    ];
+    assert_eq!(*told.lock().unwrap(), expected);
+}
+
+#[test]
 fn subscribers_are_told_which_keys_have_changed() {
     let (live, told) = (Live::new(0), Told::default());
     let heard = Arc::clone(&told);
