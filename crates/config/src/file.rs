@@ -32,8 +32,9 @@ pub(crate) fn read(path: &Path, most: u64) -> Result<Zeroizing<Vec<u8>>, Unread>
     if bytes.len() as u64 > most { Err(Unread::TooLarge) } else { Ok(bytes) }
 }
 
-/// What the system says, without its number.
-pub(crate) fn reason(error: &io::Error) -> String {
+/// What the system says of `error`, without its number: `No such file or directory`.
+#[must_use]
+pub fn io_reason(error: &io::Error) -> String {
     let told = error.to_string();
     told.split(" (os error").next().unwrap_or_default().to_owned()
 }

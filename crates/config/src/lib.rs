@@ -171,6 +171,7 @@ mod value;
 pub use self::{
     byte_size::ByteSize,
     duration::{format_duration, parse_duration},
+    file::io_reason,
     finding::Finding,
     key::{Change, Key},
     nearest::nearest,

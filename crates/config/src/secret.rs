@@ -16,7 +16,7 @@ const MAX_BYTES: u64 = 64 << 10;
 #[non_exhaustive]
 pub enum SecretFileError {
     /// The file system refused.
-    #[error("cannot be read: {}, accepts a file that this user may read", file::reason(.0))]
+    #[error("cannot be read: {}, accepts a file that this user may read", file::io_reason(.0))]
     Io(io::Error),
     /// It is a folder, a pipe or a device.
     #[error("is {0}, accepts a file that holds the secret")]

@@ -46,7 +46,7 @@ impl TomlSource {
         let mut bytes = file::read(path, MAX_BYTES as u64).map_err(|unread| {
             let message = match unread {
                 Unread::Io(error) => {
-                    let reason = file::reason(&error);
+                    let reason = file::io_reason(&error);
                     format!("cannot be read: {reason}, accepts a file that this user may read")
                 }
                 Unread::NotAFile(kind) => format!("is {kind}, accepts a file, or a link to one"),

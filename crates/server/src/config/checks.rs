@@ -5,7 +5,7 @@ use std::{
     slice,
 };
 
-use gabion_config::Checks;
+use gabion_config::{Checks, io_reason};
 use gabion_limits::{HostRule, TrustedProxies};
 
 use crate::{
@@ -88,7 +88,7 @@ pub(super) fn fit(settings: &ServerSettings, checks: &mut Checks<'_>) {
 
 /// Why the file at `path` cannot be read.
 fn unreadable(path: &str) -> Option<String> {
-    let told = |error: io::Error| Some(format!("cannot be read: {error}"));
+    let told = |error: io::Error| Some(format!("cannot be read: {}", io_reason(&error)));
     match fs::metadata(path) {
         // To open a pipe is to wait for somebody who writes to it.
         Ok(metadata) if !metadata.is_file() => Some("is not a file".to_owned()),

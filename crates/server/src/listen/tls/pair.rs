@@ -7,6 +7,7 @@ use std::{
 };
 
 use gabion_clock::UnixTime;
+use gabion_config::io_reason;
 use rustls::{
     Error, InconsistentKeys,
     crypto::CryptoProvider,
@@ -69,7 +70,7 @@ pub struct PairError {
 #[non_exhaustive]
 pub enum Fault {
     /// It cannot be read.
-    #[error("cannot be read: {0}, accepts a file in PEM that this user may read")]
+    #[error("cannot be read: {}, accepts a file in PEM that this user may read", io_reason(.0))]
     Unreadable(io::Error),
     /// It is a folder, a pipe or a device.
     #[error("is not a file, accepts a file in PEM that this user may read")]
