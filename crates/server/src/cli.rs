@@ -40,8 +40,8 @@ use crate::{
 pub struct Surroundings {
     /// The arguments, the program's name first.
     pub arguments: Vec<OsString>,
-    /// The environment, as far as it is text.
-    pub environment: Vec<(String, String)>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
     /// The program's own file.
     pub program: Option<PathBuf>,
     /// Where the supervisor listens.

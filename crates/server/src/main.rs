@@ -31,12 +31,9 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 
 #[expect(clippy::disallowed_methods, reason = "the one place where the environment is read")]
 fn main() -> ExitCode {
-    let environment = std::env::vars_os();
-    let environment = environment
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     cli::run(Surroundings {
         arguments: std::env::args_os().collect(),
-        environment: environment.collect(),
+        environment: std::env::vars_os().collect(),
         program: std::env::current_exe().ok(),
         notify_socket: std::env::var_os("NOTIFY_SOCKET"),
     })

@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use gabion_config::Secret;
 
@@ -16,7 +16,7 @@ pub(super) async fn serve(
     surroundings: Surroundings,
     print_ready: bool,
 ) -> Result<(), Failure> {
-    let named = |(name, value): &(String, String)| {
+    let named = |(name, value): &(OsString, OsString)| {
         (name == gabion_lifecycle::ENVIRONMENT).then(|| PathBuf::from(value))
     };
     let handover = surroundings.environment.iter().find_map(named);

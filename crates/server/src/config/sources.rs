@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use gabion_config::{
     Digest, EnvSource, Finding, FlagSource, Layers, Loaded, TomlSource, load_checked,
@@ -16,7 +16,7 @@ pub struct Sources {
     /// The file, and whether it was named: one that was not may be missing.
     pub file: Option<PathBuf>,
     /// The environment.
-    pub environment: Vec<(String, String)>,
+    pub environment: Vec<(OsString, OsString)>,
     /// `--set` flags.
     pub sets: Vec<String>,
 }
@@ -54,7 +54,8 @@ impl Sources {
     }
 
     fn layers(&self, layers: Layers) -> Layers {
-        layers.with(EnvSource::new(self.environment.clone())).with(FlagSource::new(&self.sets))
+        let environment = EnvSource::from_os("GABION_", self.environment.clone());
+        layers.with(environment).with(FlagSource::new(&self.sets))
     }
 
     fn load_layers(&self, layers: Layers) -> Result<Loaded<ServerSettings>, Vec<Finding>> {
