@@ -16,12 +16,14 @@ use std::{
     ffi::OsString,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
 use clap::{Args, Parser, Subcommand};
 use gabion_clock::{Clock, SystemClock};
 use http::Method;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 pub(crate) use self::serve::greet;
 use self::{
@@ -206,7 +208,7 @@ fn dispatch(cli: Cli, surroundings: Surroundings) -> Result<(), Failure> {
         sets: set,
     };
     let context = Context { sources, json };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = Runtime::new()?;
     let command = match cli.command {
         None => Command::Serve { print_ready: cli.print_ready },
         Some(Command::Serve { print_ready }) => {
@@ -217,7 +219,7 @@ fn dispatch(cli: Cli, surroundings: Surroundings) -> Result<(), Failure> {
         }
         Some(command) => command,
     };
-    runtime.block_on(async {
+    to_the_end(runtime, async {
         match command {
             Command::Serve { print_ready } => {
                 serve::serve(context, surroundings, print_ready).await
@@ -239,6 +241,14 @@ fn dispatch(cli: Cli, surroundings: Surroundings) -> Result<(), Failure> {
     })
 }
 
+/// Runs `command` and ends: what still works on a file by then gets a moment, and what a file system
+/// does not answer keeps no process alive. Whatever is written is whole at every moment.
+fn to_the_end<T>(runtime: Runtime, command: impl Future<Output = T>) -> T {
+    let done = runtime.block_on(command);
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    done
+}
+
 async fn restart(context: &Context) -> Result<(), Failure> {
     let answer = context.ask(Method::POST, "/api/restart", None).await?;
     let answer = answer.ok_or_else(|| context.not_running())?;
@@ -258,6 +268,27 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+
+    #[test]
+    fn a_file_system_that_does_not_answer_keeps_no_process_alive() {
+        let (answer, hung) = std::sync::mpsc::channel::<()>();
+        let (ended, end) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let code = to_the_end(Runtime::new().unwrap(), async {
+                let begun = std::sync::Arc::new(tokio::sync::Notify::new());
+                let told = std::sync::Arc::clone(&begun);
+                tokio::task::spawn_blocking(move || {
+                    told.notify_one();
+                    hung.recv()
+                });
+                begun.notified().await;
+                7
+            });
+            ended.send(code)
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(7));
+        drop(answer);
+    }
 
     #[test]
     fn the_command_line_is_consistent() {
