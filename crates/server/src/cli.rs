@@ -189,12 +189,16 @@ pub fn run(surroundings: Surroundings) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(USAGE));
         }
     };
+    let json = cli.global.json;
     match dispatch(cli, surroundings) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(failure) if failure.told.is_empty() => ExitCode::from(failure.code),
         Err(failure) => {
-            complain(&format!("gabion: {}", failure.told));
-            ExitCode::from(failure.code)
+            let code = ExitCode::from(failure.code);
+            match json {
+                true => say(&failure.document().to_string()),
+                false => complain(&format!("gabion: {}", failure.told)),
+            }
+            code
         }
     }
 }

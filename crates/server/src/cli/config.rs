@@ -6,7 +6,7 @@ use gabion_config::{History, TomlSource};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{Context, Failure, failure::USAGE, offline, output::say};
+use super::{Context, Failure, offline, output::say};
 use crate::{
     config::{Candidate, ConfigError},
     settings::ServerSettings,
@@ -77,14 +77,7 @@ pub(super) async fn run(context: Context, command: ConfigCommand) -> Result<(), 
 }
 
 fn check(context: &Context) -> Result<(), Failure> {
-    let loaded = match context.sources.load() {
-        Ok(loaded) => loaded,
-        Err(findings) if context.json => {
-            say(&json!({"mistakes": findings.len(), "findings": findings}).to_string());
-            return Err(Failure::told(USAGE));
-        }
-        Err(findings) => return Err(ConfigError::Findings(findings).into()),
-    };
+    let loaded = context.sources.load().map_err(ConfigError::Findings)?;
     if context.json {
         let unwise = loaded.settings.unwise();
         let unwise: Vec<Value> =

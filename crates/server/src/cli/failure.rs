@@ -1,6 +1,7 @@
 use gabion_auth::{CreateApiKeyError, CreateUserError, KeyRingError, UpdateUserError};
 use gabion_config::HistoryError;
 use gabion_errors::{BoxError, FieldError, error_chain};
+use serde_json::{Map, Value, json};
 
 use crate::{config::ConfigError, control::ControlError, data_dir::DataDirError, run::RunError};
 
@@ -8,7 +9,10 @@ use crate::{config::ConfigError, control::ControlError, data_dir::DataDirError, 
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) code: u8,
+    /// In words, with the lines below the first.
     pub(super) told: String,
+    /// What scripts get besides.
+    pub(super) parts: Map<String, Value>,
 }
 
 /// Configuration and usage.
@@ -16,12 +20,20 @@ pub(super) const USAGE: u8 = 2;
 
 impl Failure {
     pub(super) fn usage(told: impl Into<String>) -> Self {
-        Self { code: USAGE, told: told.into() }
+        Self { code: USAGE, told: told.into(), parts: Map::new() }
     }
 
-    /// What it is was told already.
-    pub(super) fn told(code: u8) -> Self {
-        Self { code, told: String::new() }
+    /// For scripts: `error`, in words, and what is known in parts. Of a configuration these are
+    /// `mistakes` and `findings`, of what the running server refused its `problem`.
+    pub(super) fn document(self) -> Value {
+        let mut document = self.parts;
+        document.entry("error").or_insert(Value::String(self.told));
+        Value::Object(document)
+    }
+
+    fn with(mut self, name: &str, part: Value) -> Self {
+        self.parts.insert(name.to_owned(), part);
+        self
     }
 
     /// The same, with a line more.
@@ -32,7 +44,7 @@ impl Failure {
     }
 
     pub(super) fn new(error: impl Into<BoxError>) -> Self {
-        Self { code: 1, told: error_chain(&*error.into()) }
+        Self { code: 1, told: error_chain(&*error.into()), parts: Map::new() }
     }
 }
 
@@ -40,11 +52,12 @@ impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
         match error {
             ConfigError::Findings(ref findings) => {
-                let mut told = error.to_string();
-                for finding in findings {
-                    told.push_str(&format!("\n  {finding}"));
-                }
-                Self::usage(told)
+                let title = error.to_string();
+                let lines = findings.iter().map(|finding| format!("\n  {finding}"));
+                Self::usage(format!("{title}{}", lines.collect::<String>()))
+                    .with("error", title.into())
+                    .with("mistakes", findings.len().into())
+                    .with("findings", json!(findings))
             }
             // In the words of a running server.
             ConfigError::NoSuchVersion | ConfigError::History(HistoryError::NoSuchVersion(_)) => {
@@ -67,11 +80,9 @@ impl From<RunError> for Failure {
 
 impl From<ControlError> for Failure {
     fn from(error: ControlError) -> Self {
-        let code = match &error {
-            ControlError::Refused(status, _) if status.as_u16() == 422 => USAGE,
-            _ => 1,
-        };
-        Self { code, ..Self::new(error) }
+        let ControlError::Refused(status, problem) = &error else { return Self::new(error) };
+        let (code, problem) = (if status.as_u16() == 422 { USAGE } else { 1 }, problem.clone());
+        Self { code, ..Self::new(error) }.with("problem", problem)
     }
 }
 
