@@ -10,14 +10,12 @@ use serde::{Serialize, Serializer};
 mod active;
 mod digest;
 mod durable;
+mod take;
 mod trial;
 mod version_file;
 
-pub use self::{digest::Digest, trial::Trial};
-use self::{
-    durable::{Folder, Writing},
-    version_file::VersionFile,
-};
+pub use self::{digest::Digest, take::Holds, trial::Trial};
+use self::{durable::Folder, version_file::VersionFile};
 
 /// The configurations that were accepted, and which of them holds in place of the file.
 ///
@@ -29,18 +27,18 @@ use self::{
 /// All operations block on the file system.
 ///
 /// ```
-/// use gabion_config::{Digest, History};
+/// use gabion_config::{Digest, History, Holds};
 /// use gabion_clock::{Clock, ManualClock};
 ///
 /// let dir = tempfile::tempdir()?;
 /// let clock = ManualClock::new();
 /// let history = History::open(&dir.path().join("history"))?;
 /// let file = "[limits.size]\nbody = '10MiB'\n";
-/// let first = history.record(file, "gabion.toml", clock.unix())?;
-/// let second = history.record("[limits.size]\nbody = '20MiB'\n", "admin", clock.unix())?;
+/// history.record(file, "gabion.toml", clock.unix())?;
 ///
-/// // The second was applied while the file said the first: it holds until the file changes.
-/// history.set_active(second, Some(Digest::of(file)))?;
+/// // Another is applied while the file says the first: it holds until the file changes.
+/// let (text, holds) = ("[limits.size]\nbody = '20MiB'\n", Holds::Instead(Some(Digest::of(file))));
+/// let (second, _) = history.take(text, "admin", clock.unix(), holds, |_, _| Ok(None))?;
 /// assert_eq!(history.active(Some(Digest::of(file)))?, Some(second));
 /// assert_eq!(history.active(Some(Digest::of("# edited")))?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -95,6 +93,12 @@ pub enum HistoryError {
     /// The text has more than 1 MiB.
     #[error("a configuration of {0} bytes is too large to keep")]
     TooLarge(usize),
+    /// What was on trial has been confirmed, or taken back, or replaced, maybe by another process.
+    #[error("what was on trial has been decided otherwise")]
+    Decided,
+    /// A change failed, and so did taking back what was written of it.
+    #[error("a change failed, and the next start may take it, as it is still on disk")]
+    Left(#[source] Box<HistoryError>),
 }
 
 impl History {
@@ -108,7 +112,9 @@ impl History {
         let folder = Folder::create(dir)?;
         let writing = folder.lock()?;
         folder.remove_temporary(&writing)?;
-        Ok(Self { folder })
+        let history = Self { folder };
+        history.finish(&writing)?;
+        Ok(history)
     }
 
     /// The history in `dir` as it is, to be read; `None` when there is no such folder. Creates and
@@ -126,70 +132,12 @@ impl History {
     /// When the text has more than 1 MiB or cannot be written.
     pub fn record(&self, text: &str, author: &str, now: UnixTime) -> Result<u64, HistoryError> {
         let writing = self.folder.lock()?;
-        let (number, _) = self.write(&writing, text, author, now)?;
+        let (number, new) = self.next(text, author, now)?;
+        if let Some(content) = new {
+            self.folder.write(&writing, &version_file::name(number), &content)?;
+        }
         self.prune(number);
         Ok(number)
-    }
-
-    /// Records `text` as [`record`](Self::record) does, for somebody who may not take it: whether it is
-    /// a new version is told as well, and no earlier one gives way to it yet. Taken, it is recorded
-    /// again; refused, it is [withdrawn](Self::withdraw).
-    ///
-    /// # Errors
-    ///
-    /// As `record`.
-    pub fn propose(
-        &self,
-        text: &str,
-        author: &str,
-        now: UnixTime,
-    ) -> Result<(u64, bool), HistoryError> {
-        self.write(&self.folder.lock()?, text, author, now)
-    }
-
-    /// Removes the newest version, which is `number`: nobody has taken it. One that is active, on trial
-    /// or not the newest any more stays.
-    ///
-    /// # Errors
-    ///
-    /// When the folder cannot be read or written.
-    pub fn withdraw(&self, number: u64) -> Result<(), HistoryError> {
-        let writing = self.folder.lock()?;
-        let newest = self.files()?.last_key_value().map(|(newest, _)| *newest);
-        if newest == Some(number) && !self.in_use()?.contains(&Some(number)) {
-            self.folder.remove(&writing, &version_file::name(number))?;
-        }
-        Ok(())
-    }
-
-    fn write(
-        &self,
-        writing: &Writing,
-        text: &str,
-        author: &str,
-        now: UnixTime,
-    ) -> Result<(u64, bool), HistoryError> {
-        if text.len() > MAX_TEXT {
-            return Err(HistoryError::TooLarge(text.len()));
-        }
-        let files = self.files()?;
-        let newest = files.last_key_value();
-        if let Some((number, path)) = newest
-            // A damaged newest version is not the same as anything.
-            && VersionFile::read(*number, path).is_ok_and(|file| file.text == text)
-        {
-            return Ok((*number, false));
-        }
-        let number = newest.map_or(1, |(number, _)| number + 1);
-        let version = Version {
-            number,
-            author: author.chars().take(200).collect(),
-            at: now,
-            sha256: Digest::of(text),
-        };
-        let name = version_file::name(number);
-        self.folder.write(writing, &name, &version_file::render(&version, text))?;
-        Ok((number, true))
     }
 
     /// Every version kept, newest first; damaged ones are left out.
@@ -213,7 +161,12 @@ impl History {
     /// When there is no such version, it cannot be read or is damaged.
     pub fn text(&self, number: u64) -> Result<String, HistoryError> {
         let path = self.folder.path(&version_file::name(number));
-        VersionFile::read(number, &path).map(|file| file.text)
+        let file = match VersionFile::read(number, &path) {
+            // Somebody was killed before it had its name.
+            Err(HistoryError::NoSuchVersion(_)) => self.unfinished(number)?,
+            file => file?,
+        };
+        Ok(file.text)
     }
 
     fn files(&self) -> Result<BTreeMap<u64, PathBuf>, HistoryError> {

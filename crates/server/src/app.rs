@@ -169,6 +169,21 @@ impl App {
         self.note("config.rollback", actor, taken, |error| error.to_problem().code())
     }
 
+    /// Takes a text as the configuration; with it comes the name that findings tell it by.
+    ///
+    /// # Errors
+    ///
+    /// See [`ConfigKeeper::apply`].
+    pub(crate) async fn apply(
+        &self,
+        text: (String, String),
+        actor: &Actor,
+        confirm: Option<Duration>,
+    ) -> Result<Accepted, ConfigError> {
+        let taken = self.config.apply(text, "gabion config apply", confirm).await;
+        self.note("config.apply", actor, taken, |error| error.to_problem().code())
+    }
+
     /// Keeps the configuration that is on trial.
     ///
     /// # Errors

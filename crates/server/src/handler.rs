@@ -45,13 +45,14 @@ impl Endpoints {
             BodyRule::Stream => {
                 let coding = ContentCoding::of(&exchange.head.headers)?;
                 let settings = self.app.settings.load();
-                let sizes = &settings.limits.size;
+                let sizes = self.mounted.sizes.as_ref().unwrap_or(&settings.limits.size);
                 let body = Decompressed::new(body, coding, sizes.inflation(sizes.body));
                 Ok(Input { stream: Some(body), ..Input::none() })
             }
             BodyRule::Json(_) | BodyRule::OptionalJson(_) => {
                 let settings = self.app.settings.load_full();
-                let examine = json::examine(exchange, body, &settings.limits.size);
+                let sizes = self.mounted.sizes.as_ref().unwrap_or(&settings.limits.size);
+                let examine = json::examine(exchange, body, sizes);
                 let examined = Box::pin(examine).await?;
                 self.admit_once_more(exchange).await?;
                 Ok(match examined {

@@ -19,6 +19,7 @@ use std::{future::Future, pin::Pin, sync::Weak};
 
 use bytes::Bytes;
 use gabion_errors::{FieldError, Problem, Rejection, types};
+use gabion_limits::SizeConfig;
 use gabion_tower::{Answer, Decompressed, Exchange, Peer, RouteContract};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use serde::{Serialize, de::DeserializeOwned};
@@ -68,6 +69,8 @@ pub struct Mounted {
     pub name: &'static str,
     /// Its routes.
     pub endpoints: Vec<&'static Endpoint>,
+    /// Its own bounds, in place of those of the settings.
+    pub sizes: Option<SizeConfig>,
     /// The stack itself. It owns its handlers, so they do not own it.
     pub stack: Weak<dyn Dispatch>,
 }
@@ -135,6 +138,12 @@ pub fn endpoints(settings: &ServerSettings) -> Vec<&'static Endpoint> {
     ];
     let demo: &'static [Endpoint] = if settings.demo.enabled { &demo::ENDPOINTS } else { &[] };
     groups.into_iter().chain([demo]).flatten().collect()
+}
+
+/// Those of the control socket: `all`, and what no address has.
+#[must_use]
+pub fn local(all: &[&'static Endpoint]) -> Vec<&'static Endpoint> {
+    all.iter().copied().chain(&config::LOCAL).collect()
 }
 
 /// Those of `all` that stay at `server.listen` when `server.admin_listen` is set.

@@ -12,7 +12,8 @@ use gabion_clock::SystemClock;
 use gabion_config::Refusal;
 use gabion_errors::BoxError;
 use gabion_limits::{
-    Class, DeadlineTrust, HostRule, InvalidCidr, InvalidHost, TrustedProxies, admission::Admission,
+    Class, DeadlineTrust, HostRule, InvalidCidr, InvalidHost, SizeConfig, TrustedProxies,
+    admission::Admission,
 };
 use gabion_tower::{
     Answer, BodyRule, CacheRule, DeadlineRule, Guard, Peer, RateRule, RequestTime, RouteContract,
@@ -67,7 +68,7 @@ static UNMATCHED: RouteContract = RouteContract {
 pub fn stack<A: Guard>(
     app: &Arc<App>,
     endpoints: &[&'static Endpoint],
-    Face { name, authenticate, admission, bulkheads, hosts, deadlines, over_tls }: Face<A>,
+    Face { name, authenticate, admission, bulkheads, hosts, sizes, deadlines, over_tls }: Face<A>,
 ) -> Result<Front<impl Serve + use<A>>, StackError> {
     let settings = app.settings.load_full();
     let routes = RouteTable::new(endpoints.iter().map(|endpoint| endpoint.contract), &UNMATCHED)?;
@@ -82,7 +83,8 @@ pub fn stack<A: Guard>(
         Hosts::Any => HostRule::default(),
     }));
     let client = Arc::new(ClientGuard::new(proxies(&settings)?));
-    let size = Arc::new(SizeGuard::new(settings.limits.size.clone()));
+    let bounds = sizes.clone().unwrap_or_else(|| settings.limits.size.clone());
+    let size = Arc::new(SizeGuard::new(bounds));
     let request_time = RequestTime::new(settings.limits.time.request);
 
     let guards = (
@@ -121,15 +123,18 @@ pub fn stack<A: Guard>(
         window: Arc::clone(&app.observatory.window),
     };
 
-    let places = bulkheads.clone();
+    let (places, own_bounds) = (bulkheads.clone(), sizes.is_some());
     app.settings.subscribe(move |step| {
         let settings = step.new;
-        size.set(settings.limits.size.clone());
+        if !own_bounds {
+            size.set(settings.limits.size.clone());
+        }
         request_time.set(settings.limits.time.request);
         places.set(&settings.limits.bulkhead);
     });
     let wall = Arc::new_cyclic(|stack: &Weak<Wall<_, _, Endpoints>>| {
-        let mounted = Mounted { name, endpoints: endpoints.to_vec(), stack: stack.clone() };
+        let endpoints = endpoints.to_vec();
+        let mounted = Mounted { name, endpoints, sizes, stack: stack.clone() };
         // The handler reads the body its contract declares, takes a place where the work is expensive,
         // asks the cache where there is one, and answers. The place comes behind the body: nobody shall
         // hold one by sending slowly. That a request waits for it with a place in flight is bounded by
@@ -179,6 +184,8 @@ pub struct Face<A> {
     pub bulkheads: Bulkheads,
     /// Which hosts are served.
     pub hosts: Hosts,
+    /// Its own bounds on requests, in place of those of the settings.
+    pub sizes: Option<SizeConfig>,
     /// Whose deadlines count.
     pub deadlines: Deadlines,
     /// Whether its connections are encrypted.

@@ -1,8 +1,8 @@
-use std::{fs, io};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, History, HistoryError, durable::at, version_file};
+use super::{Digest, History, HistoryError};
 
 /// The version that holds in place of the file, and what the file said when it was put there.
 #[derive(Serialize, Deserialize)]
@@ -12,7 +12,17 @@ pub(super) struct Active {
     file_sha256: Option<String>,
 }
 
-const NAME: &str = "active.json";
+pub(super) const NAME: &str = "active.json";
+
+impl Active {
+    pub(super) fn new(version: u64, file: Option<Digest>) -> Self {
+        Self { version, file_sha256: file.map(|digest| digest.to_string()) }
+    }
+
+    pub(super) fn render(&self) -> Vec<u8> {
+        serde_json::json!(self).to_string().into_bytes()
+    }
+}
 
 /// An applied or rolled-back configuration holds, across restarts, until the file changes again or
 /// another one is applied.
@@ -25,12 +35,14 @@ impl History {
     /// When there is no such version, or nothing can be written.
     pub fn set_active(&self, version: u64, file: Option<Digest>) -> Result<(), HistoryError> {
         let writing = self.folder.lock()?;
-        let path = self.folder.path(&version_file::name(version));
-        if !path.try_exists().map_err(at(&path))? {
-            return Err(HistoryError::NoSuchVersion(version));
-        }
-        let active = Active { version, file_sha256: file.map(|digest| digest.to_string()) };
-        self.folder.write(&writing, NAME, serde_json::json!(active).to_string().as_bytes())
+        self.must_exist(version)?;
+        self.folder.write(&writing, NAME, &Active::new(version, file).render())
+    }
+
+    /// The note that tells which version holds in place of the file; without it the file does.
+    #[must_use]
+    pub fn active_path(&self) -> PathBuf {
+        self.folder.path(NAME)
     }
 
     /// The version that holds in place of the file whose text has the digest `file`, if that is still
@@ -56,13 +68,8 @@ impl History {
     }
 
     pub(super) fn stored_active(&self) -> Result<Option<Active>, HistoryError> {
-        let path = self.folder.path(NAME);
-        match fs::read(&path) {
-            Ok(content) => {
-                serde_json::from_slice(&content).map(Some).map_err(|_| HistoryError::Damaged(path))
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(at(&path)(error)),
-        }
+        let Some(content) = self.folder.read(NAME)? else { return Ok(None) };
+        let damaged = |_| HistoryError::Damaged(self.folder.path(NAME));
+        serde_json::from_slice(&content).map(Some).map_err(damaged)
     }
 }

@@ -83,6 +83,22 @@ impl Folder {
         outcome.map_err(at(&path))
     }
 
+    /// The content of the file `name`, if it is there.
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>, HistoryError> {
+        let path = self.path(name);
+        match fs::read(&path) {
+            Ok(content) => Ok(Some(content)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(at(&path)(error)),
+        }
+    }
+
+    /// Gives the file `from` the name `to`; when this returns that is on disk.
+    pub(super) fn rename(&self, _: &Writing, from: &str, to: &str) -> Result<(), HistoryError> {
+        let path = self.path(to);
+        fs::rename(self.path(from), &path).and_then(|()| self.sync()).map_err(at(&path))
+    }
+
     /// Removes the file `name` if it is there; when this returns it is gone from the disk.
     pub(super) fn remove(&self, _: &Writing, name: &str) -> Result<(), HistoryError> {
         let path = self.path(name);

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use super::*;
 
 mod crash;
+mod take;
 
 const NOW: UnixTime = UnixTime::from_secs(1_767_225_600);
 
@@ -59,43 +60,6 @@ fn the_newest_twenty_are_kept_and_the_active_one() {
     history.clear_active().unwrap();
     history.record("new", "t", NOW).unwrap();
     assert_eq!(numbers(&history), (22..=41).rev().collect::<Vec<_>>());
-}
-
-#[test]
-fn a_proposal_that_is_withdrawn_leaves_the_history_as_it_was() {
-    let (_dir, history) = history();
-    for i in 0..20 {
-        history.record(&i.to_string(), "t", NOW).unwrap();
-    }
-    let before = history.list().unwrap();
-    assert_eq!(history.propose("new", "t", NOW).unwrap(), (21, true));
-    assert_eq!(numbers(&history).len(), 21);
-    history.withdraw(21).unwrap();
-    assert_eq!(history.list().unwrap(), before);
-    // One that says what the newest says is that version, and stays.
-    assert_eq!(history.propose("19", "t", NOW).unwrap(), (20, false));
-    // Once taken it is one of twenty.
-    assert_eq!(history.propose("new", "t", NOW).unwrap(), (21, true));
-    assert_eq!(history.record("new", "t", NOW).unwrap(), 21);
-    assert_eq!(numbers(&history), (2..=21).rev().collect::<Vec<_>>());
-}
-
-#[test]
-fn what_holds_is_on_trial_or_is_no_longer_the_newest_is_not_withdrawn() {
-    let (_dir, history) = history();
-    for text in ["a", "b"] {
-        history.record(text, "t", NOW).unwrap();
-    }
-    history.withdraw(1).unwrap();
-    history.set_active(2, None).unwrap();
-    history.withdraw(2).unwrap();
-    history.clear_active().unwrap();
-    history.begin_trial(Trial { version: 2, before: 1, until: NOW }).unwrap();
-    history.withdraw(2).unwrap();
-    assert_eq!(numbers(&history), [2, 1]);
-    history.end_trial().unwrap();
-    history.withdraw(2).unwrap();
-    assert_eq!(numbers(&history), [1]);
 }
 
 #[test]

@@ -1,9 +1,7 @@
-use std::{fs, io};
-
 use gabion_clock::UnixTime;
 use serde::{Deserialize, Serialize};
 
-use super::{History, HistoryError, durable::at, version_file};
+use super::{History, HistoryError};
 
 /// A version that holds only for a time, unless somebody confirms it.
 ///
@@ -26,7 +24,15 @@ struct Stored {
     until_ms: u64,
 }
 
-const NAME: &str = "trial.json";
+pub(super) const NAME: &str = "trial.json";
+
+impl Trial {
+    pub(super) fn render(&self) -> Vec<u8> {
+        let Self { version, before, until } = *self;
+        let stored = Stored { version, before, until_ms: until.as_millis() };
+        serde_json::json!(stored).to_string().into_bytes()
+    }
+}
 
 impl History {
     /// Writes down that a version is on trial, in place of what was on trial before. Both of its versions
@@ -37,15 +43,8 @@ impl History {
     /// When one of the versions does not exist, or nothing can be written.
     pub fn begin_trial(&self, trial: Trial) -> Result<(), HistoryError> {
         let writing = self.folder.lock()?;
-        for version in [trial.version, trial.before] {
-            let path = self.folder.path(&version_file::name(version));
-            if !path.try_exists().map_err(at(&path))? {
-                return Err(HistoryError::NoSuchVersion(version));
-            }
-        }
-        let Trial { version, before, until } = trial;
-        let stored = serde_json::json!(Stored { version, before, until_ms: until.as_millis() });
-        self.folder.write(&writing, NAME, stored.to_string().as_bytes())
+        [trial.version, trial.before].into_iter().try_for_each(|it| self.must_exist(it))?;
+        self.folder.write(&writing, NAME, &trial.render())
     }
 
     /// What is on trial, also when its time is over.
@@ -54,25 +53,22 @@ impl History {
     ///
     /// When the note on disk cannot be read or is damaged.
     pub fn trial(&self) -> Result<Option<Trial>, HistoryError> {
-        let path = self.folder.path(NAME);
-        let content = match fs::read(&path) {
-            Ok(content) => content,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(at(&path)(error)),
-        };
+        let Some(content) = self.folder.read(NAME)? else { return Ok(None) };
         let Ok(Stored { version, before, until_ms }) = serde_json::from_slice(&content) else {
-            return Err(HistoryError::Damaged(path));
+            return Err(HistoryError::Damaged(self.folder.path(NAME)));
         };
         Ok(Some(Trial { version, before, until: UnixTime::from_millis(until_ms) }))
     }
 
-    /// Nothing is on trial any more.
+    /// Nothing is on trial any more; what was.
     ///
     /// # Errors
     ///
-    /// When nothing can be written.
-    pub fn end_trial(&self) -> Result<(), HistoryError> {
+    /// When the note cannot be read, is damaged or cannot be removed.
+    pub fn end_trial(&self) -> Result<Option<Trial>, HistoryError> {
         let writing = self.folder.lock()?;
-        self.folder.remove(&writing, NAME)
+        let trial = self.trial()?;
+        self.folder.remove(&writing, NAME)?;
+        Ok(trial)
     }
 }

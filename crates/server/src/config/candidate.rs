@@ -1,12 +1,9 @@
 use std::path::Path;
 
 use gabion_clock::UnixTime;
-use gabion_config::{Digest, Entry, History, Loaded, diff};
+use gabion_config::{Digest, Entry, History, Holds, Loaded, diff};
 
-use super::{
-    Accepted, ConfigError, InEffect, Sources,
-    holds::{Holds, read},
-};
+use super::{Accepted, ConfigError, InEffect, Sources, holds::read};
 use crate::settings::ServerSettings;
 
 /// A text that was checked and may become the configuration.
@@ -17,6 +14,12 @@ pub struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
+    /// Its text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Checks `text`, which is told as `name`.
     ///
     /// # Errors
@@ -47,22 +50,6 @@ impl<'a> Candidate<'a> {
         Self::new(sources, &format!("version {version}"), history.text(version)?)
     }
 
-    /// Keeps it as a version in `folder`, which does not hold until the running server takes it.
-    ///
-    /// # Errors
-    ///
-    /// When the history cannot be written.
-    pub fn propose(
-        &self,
-        folder: &Path,
-        author: &str,
-        now: UnixTime,
-    ) -> Result<Proposal, ConfigError> {
-        let history = History::open(folder)?;
-        let (version, new) = history.propose(&self.text, author, now)?;
-        Ok(Proposal { history, version, new })
-    }
-
     /// Lets it hold from the next start until the file changes, without a running server; the caller
     /// has the lock of the data. What held before is kept as the version before it.
     ///
@@ -70,7 +57,7 @@ impl<'a> Candidate<'a> {
     ///
     /// When the history cannot be written.
     pub fn hold(self, folder: &Path, author: &str, now: UnixTime) -> Result<Accepted, ConfigError> {
-        let holds = Holds::instead(self.sources);
+        let holds = Holds::Instead(self.sources.read().digest());
         let history = History::open(folder)?;
         let before = match read(self.sources, Some(&history), now) {
             Ok(before) => {
@@ -79,10 +66,8 @@ impl<'a> Candidate<'a> {
             }
             Err(_) => self.last_accepted(&history)?,
         };
-        let version = history.record(&self.text, author, now)?;
-        holds.note(&history, version)?;
         // A decision without a way back by itself.
-        history.end_trial()?;
+        let (version, _) = history.take(&self.text, author, now, holds, |_, _| Ok(None))?;
         Ok(Accepted { version, trial: None, changed: diff(&before, &self.loaded.entries) })
     }
 
@@ -94,26 +79,6 @@ impl<'a> Candidate<'a> {
         };
         let loaded = self.sources.load_text("the last version", &text);
         Ok(loaded.map_or_else(|_| self.loaded.entries.clone(), |loaded| loaded.entries))
-    }
-}
-
-/// A version that waits for a running server to take it.
-pub struct Proposal {
-    history: History,
-    /// Its number.
-    pub version: u64,
-    new: bool,
-}
-
-impl Proposal {
-    /// Removes it: the server has not taken it.
-    ///
-    /// # Errors
-    ///
-    /// When the history cannot be written.
-    pub fn withdraw(self) -> Result<(), ConfigError> {
-        // The text of an earlier version is that version.
-        if self.new { Ok(self.history.withdraw(self.version)?) } else { Ok(()) }
     }
 }
 

@@ -19,6 +19,11 @@ pub enum ConfigError {
     /// A part of the server panicked when it was asked to follow; the log has where.
     #[error("a part of the server failed over the change")]
     Panicked,
+    /// A part of the server panicked when it was told of the version, which holds; the log has where.
+    #[error(
+        "version {0} holds, but a part of the server failed over it; a restart sets that right"
+    )]
+    Half(u64),
     /// The history could not be read or written.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -33,6 +38,7 @@ impl ToProblem for ConfigError {
             }
             Self::NoTrial => Problem::new(&types::CONFLICT).detail(self.to_string()),
             Self::Panicked => Problem::new(&types::INTERNAL),
+            Self::Half(_) => Problem::new(&types::INTERNAL).detail(self.to_string()),
             // The disk: full, gone, or not ours any more.
             Self::History(_) => {
                 let wait = Duration::from_secs(10);

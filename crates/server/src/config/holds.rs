@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use gabion_clock::UnixTime;
-use gabion_config::{Digest, History, HistoryError, Loaded};
+use gabion_config::{Finding, History, HistoryError, Holds, Loaded, Origin, Trial};
 
 use super::{ConfigError, Sources};
 use crate::settings::ServerSettings;
@@ -15,43 +15,6 @@ pub struct InEffect {
     pub(super) holds: Holds,
 }
 
-/// How long a configuration holds.
-pub(super) enum Holds {
-    /// As long as the file says so.
-    AsFile,
-    /// It was applied before as this version, and nothing has changed about that.
-    AsBefore(u64),
-    /// In place of the file, until that no longer has this digest.
-    Instead(Option<Digest>),
-    /// The same, since what was on trial was not confirmed.
-    Again(Option<Digest>),
-}
-
-impl Holds {
-    /// In place of the file as it is now.
-    pub(super) fn instead(sources: &Sources) -> Self {
-        Self::Instead(sources.read().digest())
-    }
-
-    /// The same, after a trial.
-    pub(super) fn again(sources: &Sources) -> Self {
-        Self::Again(sources.read().digest())
-    }
-
-    pub(super) fn note(&self, history: &History, version: u64) -> Result<(), HistoryError> {
-        match self {
-            // The file has changed: what held in its place is over, also if it changes back.
-            Self::AsFile => history.clear_active(),
-            Self::AsBefore(_) => Ok(()),
-            Self::Instead(file) => history.set_active(version, *file),
-            Self::Again(file) => {
-                history.set_active(version, *file)?;
-                history.end_trial()
-            }
-        }
-    }
-}
-
 /// Reads what holds at `now`: what was before a trial whose time is over, else an applied version if the
 /// file has not changed since, else the file.
 pub(super) fn read(
@@ -61,25 +24,50 @@ pub(super) fn read(
 ) -> Result<InEffect, ConfigError> {
     let file = sources.read();
     let digest = file.digest();
-    if let Some(history) = history
-        && let Some(trial) = history.trial()?.filter(|trial| trial.until <= now)
-    {
-        let holds = Holds::Again(digest);
-        // With mistakes by now it is no way back: what was tried stays.
-        match earlier(sources, history, trial.before, holds) {
-            Err(ConfigError::Findings(_)) => {}
-            found => return found,
+    if let Some(history) = history {
+        let active = history.active(digest)?;
+        // Anything else was decided since, or never begun.
+        let tried = |trial: &Trial| match active {
+            Some(active) => active == trial.version,
+            None => history.text(trial.version).is_ok_and(|tried| tried == file.text()),
+        };
+        let over = history.trial()?.filter(|trial| trial.until <= now && tried(trial));
+        if let Some(trial) = over {
+            match earlier(sources, history, trial.before, Holds::Instead(digest)) {
+                // With mistakes by now, or gone, it is no way back: what was tried stays.
+                Err(ConfigError::Findings(_)) => {}
+                Err(ConfigError::History(error)) if is_lost(&error) => {}
+                found => return found,
+            }
         }
-    }
-    if let Some(history) = history
-        && let Some(version) = history.active(digest)?
-    {
-        return earlier(sources, history, version, Holds::AsBefore(version));
+        if let Some(version) = active {
+            return match earlier(sources, history, version, Holds::AsBefore(version)) {
+                Err(ConfigError::History(error)) if is_lost(&error) => {
+                    Err(ConfigError::Findings(vec![lost(history, version)]))
+                }
+                found => found,
+            };
+        }
     }
     let text = file.text().to_owned();
     // A file that cannot be read is told with every other mistake.
     let loaded = sources.load_file(file).map_err(ConfigError::Findings)?;
     Ok(InEffect { text, loaded, holds: Holds::AsFile })
+}
+
+fn is_lost(error: &HistoryError) -> bool {
+    matches!(error, HistoryError::NoSuchVersion(_) | HistoryError::Damaged(_))
+}
+
+/// Nobody knows any more what is to hold. To go on with the file might open what was closed.
+fn lost(history: &History, version: u64) -> Finding {
+    let note = history.active_path().display().to_string();
+    let told = format!(
+        "version {version} is to hold in place of the configuration file, and is missing or damaged; \
+         take another one with gabion config rollback or apply, or remove this file to go on with the \
+         configuration file"
+    );
+    Finding::new("", Origin::File { file: note.into(), line: 0, column: 0 }, told)
 }
 
 /// The version `version`, which `holds` so long.

@@ -1,18 +1,19 @@
 use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use gabion_clock::{Clock, Instant, SystemClock, UnixTime};
-use gabion_config::{Entry, History, HistoryError, Live, Trial, Version, diff};
+use gabion_config::{Entry, History, HistoryError, Holds, Live, Trial, Version, diff};
 use gabion_errors::error_chain;
 use tokio::sync::Notify;
 use tracing::{error, info, warn};
 
 use super::{
     Accepted, ConfigError, InEffect, Sources,
-    holds::{Holds, earlier, read},
+    holds::{earlier, read},
 };
 use crate::{metrics::CONFIG_RELOADS, settings::ServerSettings};
 
@@ -55,16 +56,11 @@ impl ConfigKeeper {
         let history = History::open(folder)?;
         let now = clock.unix();
         let InEffect { text, loaded, holds } = read(&sources, Some(&history), now)?;
-        let version = history.record(&text, "start", now)?;
-        holds.note(&history, version)?;
-        // What is left of a trial now has been decided otherwise while no server ran, or cannot be taken
-        // back, since what held before has mistakes by now.
-        let trial = history.trial()?;
-        let goes_on = |trial: &Trial| trial.version == version && trial.until > now;
-        if trial.is_some_and(|trial| !goes_on(&trial)) {
-            history.end_trial()?;
-        }
-        let trial = trial.filter(goes_on);
+        // What is left of any other trial has been decided otherwise while no server ran, or cannot be
+        // taken back, since what held before has mistakes by now.
+        let goes_on = |version, trial: &Trial| trial.version == version && trial.until > now;
+        let trial = |version, running: Option<Trial>| Ok(running.filter(|it| goes_on(version, it)));
+        let (version, trial) = history.take(&text, "start", now, holds, trial)?;
         let live = Arc::new(Live::new(loaded.settings));
         let current = Current {
             version,
@@ -130,7 +126,7 @@ impl ConfigKeeper {
         let take = move |keeper: &Self| {
             // Read in its turn: what is read later is not replaced by what was read before.
             let turn = keeper.turn();
-            keeper.put(&turn, keeper.read()?, &author, confirm)
+            keeper.put(&turn, keeper.read()?, &author, keeper.tried(confirm))
         };
         self.aside(move |keeper| counted(take(keeper))).await
     }
@@ -159,9 +155,31 @@ impl ConfigKeeper {
                     before.ok_or(ConfigError::NoSuchVersion)?.number
                 }
             };
-            let holds = Holds::instead(&keeper.sources);
-            let found = earlier(&keeper.sources, &keeper.history, version, holds)?;
-            keeper.put(&turn, found, &author, confirm)
+            let found = earlier(&keeper.sources, &keeper.history, version, keeper.instead())?;
+            keeper.put(&turn, found, &author, keeper.tried(confirm))
+        };
+        self.aside(move |keeper| counted(take(keeper))).await
+    }
+
+    /// Takes `text`, which is told as `name`. It holds across restarts until the file changes, or with
+    /// `confirm` for that time only, unless it is confirmed.
+    ///
+    /// # Errors
+    ///
+    /// Every mistake at once; nothing has changed then.
+    pub async fn apply(
+        self: &Arc<Self>,
+        (name, text): (String, String),
+        author: &str,
+        confirm: Option<Duration>,
+    ) -> Result<Accepted, ConfigError> {
+        let author = author.to_owned();
+        let take = move |keeper: &Self| {
+            let turn = keeper.turn();
+            let holds = keeper.instead();
+            let loaded = keeper.sources.load_text(&name, &text).map_err(ConfigError::Findings)?;
+            let found = InEffect { text, loaded, holds };
+            keeper.put(&turn, found, &author, keeper.tried(confirm))
         };
         self.aside(move |keeper| counted(take(keeper))).await
     }
@@ -174,12 +192,12 @@ impl ConfigKeeper {
     pub async fn confirm(self: &Arc<Self>) -> Result<u64, ConfigError> {
         self.aside(|keeper| {
             let _turn = keeper.turn();
-            let trial = keeper.lock().trial.ok_or(ConfigError::NoTrial)?;
-            keeper.history.end_trial()?;
+            // What is on disk counts: during a hand-over two processes decide.
+            let trial = keeper.history.end_trial()?.ok_or(ConfigError::NoTrial)?;
             keeper.lock().trial = None;
             keeper.trials.notify_waiters();
-            info!(version = trial.trial.version, "configuration confirmed");
-            Ok(trial.trial.version)
+            info!(version = trial.version, "configuration confirmed");
+            Ok(trial.version)
         })
         .await
     }
@@ -209,8 +227,9 @@ impl ConfigKeeper {
         }
     }
 
-    /// Takes back what is on trial, if its time is over. What held before holds then until the file
-    /// changes; where it cannot be read any more, what was tried stays.
+    /// Takes back what is on trial, if its time is over and no other process has decided about it. What
+    /// held before holds then until the file changes; where it cannot be read any more, what was tried
+    /// stays.
     ///
     /// # Errors
     ///
@@ -220,7 +239,15 @@ impl ConfigKeeper {
         author: &str,
     ) -> Result<Option<Accepted>, ConfigError> {
         let author = author.to_owned();
-        self.aside(move |keeper| keeper.revert(&author)).await
+        let taken = self.aside(move |keeper| keeper.revert(&author)).await;
+        if let Err(error) = &taken {
+            error!(reason = error_chain(error), "the version before cannot come back");
+            // Not again and again: a start tries once more, as the note on disk stays.
+            let now = self.clock.now();
+            let mut current = self.lock();
+            current.trial = current.trial.filter(|on_trial| on_trial.ends > now);
+        }
+        taken
     }
 
     fn revert(&self, author: &str) -> Result<Option<Accepted>, ConfigError> {
@@ -228,19 +255,38 @@ impl ConfigKeeper {
         let turn = self.turn();
         let over = |on_trial: &OnTrial| on_trial.ends <= self.clock.now();
         let Some(OnTrial { trial, .. }) = self.lock().trial.filter(over) else { return Ok(None) };
+        match self.take_back(&turn, trial, author) {
+            // By a predecessor or successor, whose decision holds here as well.
+            Err(ConfigError::History(HistoryError::Decided)) => {
+                counted(self.put(&turn, self.read()?, author, self.tried(None))).map(|_| None)
+            }
+            taken => counted(taken).map(Some),
+        }
+    }
+
+    fn take_back(
+        &self,
+        turn: &Turn<'_>,
+        trial: Trial,
+        author: &str,
+    ) -> Result<Accepted, ConfigError> {
+        // Asked again under the lock that the other process has to wait for.
+        let undecided = |running| match running == Some(trial) {
+            true => Ok(None),
+            false => Err(HistoryError::Decided),
+        };
+        undecided(self.history.trial()?)?;
         warn!(
             version = trial.version,
             "the configuration was not confirmed in time; version {} comes back", trial.before
         );
-        let holds = Holds::again(&self.sources);
-        let before = earlier(&self.sources, &self.history, trial.before, holds);
-        let taken = counted(before.and_then(|it| self.put(&turn, it, author, None)));
-        if let Err(error) = &taken {
-            error!(reason = error_chain(error), "the version before cannot come back");
-            // Not again and again: a start tries once more, as the note on disk stays.
-            self.lock().trial = None;
-        }
-        taken.map(Some)
+        let before = earlier(&self.sources, &self.history, trial.before, self.instead())?;
+        self.put(turn, before, author, |_, running| undecided(running))
+    }
+
+    /// In place of the file as it is now.
+    fn instead(&self) -> Holds {
+        Holds::Instead(self.sources.read().digest())
     }
 
     fn read(&self) -> Result<InEffect, ConfigError> {
@@ -262,81 +308,54 @@ impl ConfigKeeper {
         })
     }
 
-    /// One change at a time, from the question to the last subscriber: that is what the turn is for. Whoever cannot follow is asked first; then the change is written down, and then it holds.
+    /// One change at a time, from the question to the last subscriber: that is what the turn is for.
+    /// Whoever cannot follow is asked first; then the change is written down, and then it holds.
     fn put(
         &self,
         _turn: &Turn<'_>,
         InEffect { text, loaded, holds }: InEffect,
         author: &str,
-        confirm: Option<Duration>,
+        trial: impl FnOnce(u64, Option<Trial>) -> Result<Option<Trial>, HistoryError>,
     ) -> Result<Accepted, ConfigError> {
-        let current = self.lock().clone();
-        let changed = diff(&current.entries, &loaded.entries);
+        let changed = diff(&self.current().1, &loaded.entries);
         let prepared = self.live.prepare(loaded.settings.clone(), changed.clone());
         let prepared =
             prepared.map_err(|refused| ConfigError::Findings(loaded.findings(&refused)))?;
-        let (version, new) = self.history.propose(&text, author, self.clock.unix())?;
-        let on_trial = self.tried(&current, version, &holds, confirm);
-        if let Err(error) = self.write_down(version, on_trial, &holds) {
-            self.unwrite(&current, new.then_some(version));
-            return Err(error.into());
+        let (version, trial) = self.history.take(&text, author, self.clock.unix(), holds, trial)?;
+        {
+            let mut current = self.lock();
+            let same = current.trial.filter(|on_trial| Some(on_trial.trial) == trial);
+            let trial = same.or_else(|| Some(OnTrial::at(trial?, self.clock)));
+            *current = Current { version, entries: loaded.entries.into(), trial };
         }
-        *self.lock() = Current { version, entries: loaded.entries.into(), trial: on_trial };
-        prepared.commit();
-        // Now earlier ones may give way. Failing that, the next change does it.
-        let _ = self.history.record(&text, author, self.clock.unix());
         self.trials.notify_waiters();
+        let told = catch_unwind(AssertUnwindSafe(|| prepared.commit()));
         info!(version, author, changed = changed.len(), "configuration taken");
-        Ok(Accepted { version, changed, trial: on_trial.map(|on_trial| on_trial.trial) })
+        // It holds by now, on disk and here.
+        told.map_err(|_| ConfigError::Half(version))?;
+        Ok(Accepted { version, changed, trial })
     }
 
-    fn write_down(
-        &self,
-        version: u64,
-        on_trial: Option<OnTrial>,
-        holds: &Holds,
-    ) -> Result<(), HistoryError> {
-        match &on_trial {
-            // The way back is on disk before the change is.
-            Some(on_trial) => self.history.begin_trial(on_trial.trial)?,
-            // Also one that could not be taken back and is on disk alone.
-            None => self.history.end_trial()?,
-        }
-        holds.note(&self.history, version)
-    }
-
-    /// Takes back what was written of a change that does not hold, as far as the disk lets it.
-    fn unwrite(&self, current: &Current, version: Option<u64>) {
-        let trial = match current.trial {
-            Some(on_trial) => self.history.begin_trial(on_trial.trial),
-            None => self.history.end_trial(),
-        };
-        let withdrawn = version.map_or(Ok(()), |version| self.history.withdraw(version));
-        for error in [trial, withdrawn].into_iter().filter_map(Result::err) {
-            warn!(reason = error_chain(&error), "a change that does not hold is still on disk");
-        }
-    }
-
-    /// The trial that begins or goes on when `version` is taken.
+    /// Decides which trial begins or goes on when a version is taken.
     fn tried(
         &self,
-        current: &Current,
-        version: u64,
-        holds: &Holds,
         confirm: Option<Duration>,
-    ) -> Option<OnTrial> {
-        let running = current.trial.filter(|_| !matches!(holds, Holds::Again(_)));
-        match confirm {
-            // What comes back is what was there before the first of several trials.
-            Some(span) if version != current.version || running.is_some() => {
-                let before = running.map_or(current.version, |running| running.trial.before);
-                let until =
-                    UnixTime::from_millis(self.clock.unix().as_millis() + span.as_millis() as u64);
-                let trial = Trial { version, before, until };
-                Some(OnTrial { trial, ends: self.clock.now() + span })
-            }
-            // Reading the same again decides nothing; taking something else does.
-            _ => running.filter(|running| running.trial.version == version),
+    ) -> impl FnOnce(u64, Option<Trial>) -> Result<Option<Trial>, HistoryError> + use<> {
+        let (now, current) = (self.clock.unix(), self.lock().clone());
+        move |version, running| {
+            // One that nobody watches any more could not be taken back.
+            let known = |trial: &Trial| current.trial.is_some_and(|it| it.trial == *trial);
+            let watched = running.filter(|trial| known(trial) || trial.until > now);
+            Ok(match confirm {
+                // What comes back is what was there before the first of several trials.
+                Some(span) if version != current.version || watched.is_some() => {
+                    let before = watched.map_or(current.version, |trial| trial.before);
+                    let until = now.as_millis() + span.as_millis() as u64;
+                    Some(Trial { version, before, until: UnixTime::from_millis(until) })
+                }
+                // Reading the same again decides nothing; taking something else does.
+                _ => running.filter(|trial| trial.version == version),
+            })
         }
     }
 
@@ -355,7 +374,8 @@ type Turn<'a> = MutexGuard<'a, ()>;
 fn counted<T>(taken: Result<T, ConfigError>) -> Result<T, ConfigError> {
     let outcome = match &taken {
         Ok(_) => "taken",
-        Err(ConfigError::History(HistoryError::Io { .. }) | ConfigError::Panicked) => "failed",
+        Err(ConfigError::History(HistoryError::Io { .. } | HistoryError::Left(_))) => "failed",
+        Err(ConfigError::Panicked | ConfigError::Half(_)) => "failed",
         Err(_) => "refused",
     };
     // Not bound once: the first configuration is read before there is a recorder.

@@ -100,6 +100,30 @@ pub(super) static ENDPOINTS: [Endpoint; 4] = [
     Endpoint { contract: &ROLLBACK, call: Call::Later(|a, e, i| Box::pin(rollback(a, e, i))) },
 ];
 
+/// For commands on the machine alone: with the text comes all that the file may say, and its size is not
+/// that of a request from outside.
+static APPLY: RouteContract = RouteContract {
+    method: Method::POST,
+    path: "/api/admin/config/apply",
+    name: "apply_config",
+    summary: "Take a text as the configuration, in place of the file until that changes.",
+    access: Access::AnyRole(ADMIN),
+    scope: Scope::Named("config"),
+    class: Class::Critical,
+    body: BodyRule::Json(schema::<ApplyRequest>),
+    parameters: &[],
+    deadline: DeadlineRule::Default,
+    rate: RateRule::Standard,
+    bulkhead: None,
+    cache: CacheRule::NoStore,
+    answer: answers::<AcceptedItem>(StatusCode::OK),
+    problems: &[&types::INVALID_BODY],
+};
+
+/// What only commands on the machine reach, through the control socket.
+pub(super) static LOCAL: [Endpoint; 1] =
+    [Endpoint { contract: &APPLY, call: Call::Later(|a, e, i| Box::pin(apply(a, e, i))) }];
+
 /// The time in which a change has to be confirmed, [`TRIALS`] as a pattern.
 fn confirmation() -> Object {
     const PATTERN: &str = "^([1-9][0-9]{3,6} ?ms\
@@ -160,6 +184,16 @@ struct RollbackRequest {
     confirm: Option<String>,
 }
 
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ApplyRequest {
+    /// What mistakes are told by, as the name of a file.
+    name: String,
+    text: String,
+    #[schema(schema_with = confirmation)]
+    confirm: Option<String>,
+}
+
 #[derive(Serialize)]
 struct ShowResponse<'a> {
     version: u64,
@@ -191,6 +225,14 @@ async fn rollback(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let actor = Actor::of(exchange)?;
     let taken =
         app.carry_through(move |app| async move { app.rollback(version, &actor, confirm).await });
+    super::json(StatusCode::OK, &AcceptedItem::from(taken.await??))
+}
+
+async fn apply(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
+    let ApplyRequest { name, text, confirm } = input.parse()?;
+    let confirm = span(confirm)?;
+    let (actor, text) = (Actor::of(exchange)?, (name, text));
+    let taken = app.carry_through(move |app| async move { app.apply(text, &actor, confirm).await });
     super::json(StatusCode::OK, &AcceptedItem::from(taken.await??))
 }
 

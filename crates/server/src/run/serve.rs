@@ -1,11 +1,11 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use gabion_auth::Username;
-use gabion_config::{Refusal, Step};
+use gabion_config::{ByteSize, Refusal, Step};
 use gabion_errors::error_chain;
 use gabion_lifecycle::{Acceptor, Inherited, Signals, State};
 use gabion_limits::{
-    LimitMode,
+    LimitMode, SizeConfig,
     admission::{Admission, Fixed},
 };
 use gabion_tower::guards::AuthenticateGuard;
@@ -25,6 +25,8 @@ use crate::{
 
 /// Local commands in flight at once.
 const LOCAL: u32 = 64;
+/// The largest body of one: a configuration of 1 MiB, in which JSON escapes every other character.
+const LARGEST_COMMAND: ByteSize = ByteSize::mib(3);
 
 impl Prepared {
     /// Serves until the drain is over.
@@ -76,6 +78,7 @@ impl Prepared {
                 admission: Arc::clone(&app.admission),
                 bulkheads: app.bulkheads.clone(),
                 hosts: Hosts::Configured,
+                sizes: None,
                 deadlines: Deadlines::Proxies,
                 over_tls: app.tls.is_some(),
             })
@@ -95,10 +98,12 @@ impl Prepared {
             admission,
             bulkheads: Bulkheads::new(&settings.limits.bulkhead),
             hosts: Hosts::Any,
+            // No setting keeps out the change that corrects it; and a whole configuration comes in.
+            sizes: Some(SizeConfig { json_body: LARGEST_COMMAND, ..SizeConfig::default() }),
             deadlines: Deadlines::Everybody,
             over_tls: false,
         };
-        let local = Arc::new(stack(app, &all, local).map_err(failed)?);
+        let local = Arc::new(stack(app, &routes::local(&all), local).map_err(failed)?);
 
         app.restarter.hold(listeners.copies().map_err(failed)?);
         self.follow_settings();

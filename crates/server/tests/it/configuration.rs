@@ -3,8 +3,10 @@
 
 mod changes;
 mod crash;
+mod killed;
 mod mistakes;
 mod storm;
+mod told;
 mod way_back;
 
 use serde_json::Value;

@@ -25,17 +25,22 @@ fn writer() {
     let history = History::open(Path::new("history")).unwrap();
     let newest = history.list().unwrap().first().map_or(0, |newest| newest.number);
     for turn in newest.. {
-        let version = history.record(&text(turn), "writer", NOW).unwrap();
-        history.set_active(version, Some(Digest::of("file"))).unwrap();
-        let before = version.saturating_sub(1).max(1);
-        history.begin_trial(Trial { version, before, until: NOW }).unwrap();
-        history.end_trial().unwrap();
+        let holds = Holds::Instead(Some(Digest::of("file")));
+        let trial = |version: u64, _| {
+            let trial = Trial { version, before: version.saturating_sub(1), until: NOW };
+            Ok(Some(trial).filter(|_| version > 1 && turn % 2 == 0))
+        };
+        history.take(&text(turn), "writer", NOW, holds, trial).unwrap();
     }
 }
 
-/// Everything that is there is whole; the newest version.
+/// Everything that is there is whole, and what was taken last holds; its version.
 fn look(folder: &Path) -> u64 {
-    let history = History::look(folder).unwrap();
+    // Also before a start has looked after it.
+    let looked = History::look(folder).unwrap();
+    let held = looked.active(Some(Digest::of("file"))).unwrap();
+    let held = held.map(|active| looked.text(active).unwrap());
+    let history = History::open(folder).unwrap();
     let files = history.files().unwrap();
     for (number, path) in &files {
         let file = VersionFile::read(*number, path).unwrap();
@@ -44,11 +49,13 @@ fn look(folder: &Path) -> u64 {
     }
     let newest = files.last_key_value().map_or(0, |(number, _)| *number);
     assert!(files.len() <= KEPT + 3, "{}", files.len());
-    if let Some(active) = history.active(Some(Digest::of("file"))).unwrap() {
-        assert!(files.contains_key(&active) && active <= newest, "{active} of {newest}");
-    }
+    let active = history.active(Some(Digest::of("file"))).unwrap();
+    assert_eq!(active.unwrap_or(0), newest);
+    assert_eq!(active.map(|active| history.text(active).unwrap()), held);
+    // One of the version before, or of what was never taken, counts for nothing.
     if let Some(trial) = history.trial().unwrap() {
-        assert!(files.contains_key(&trial.version) && files.contains_key(&trial.before));
+        assert!(trial.version.abs_diff(newest) <= 1, "{trial:?} with {newest}");
+        assert!(files.contains_key(&trial.before), "{trial:?}");
     }
     newest
 }

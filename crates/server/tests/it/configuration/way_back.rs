@@ -1,6 +1,6 @@
 //! The way back, also when the file is broken, gone or unreadable.
 
-use std::fs;
+use std::{fs, thread};
 
 use serde_json::json;
 
@@ -25,6 +25,100 @@ fn what_the_running_server_refuses_leaves_no_version() {
     home.run(&["config", "apply", "same.toml"]).good();
     assert_eq!(versions(&home), before);
     drop(server);
+}
+
+#[test]
+fn of_changes_at_the_same_time_only_those_that_were_taken_are_versions() {
+    let home = Home::new();
+    let server = home.start(&["auth.password.max_length=100"]);
+    let all = |shells: u32, code: i32, text: &(dyn Fn(u32) -> String + Sync)| {
+        thread::scope(|scope| {
+            for shell in 0..shells {
+                let home = &home;
+                scope.spawn(move || {
+                    for turn in 0..4 {
+                        let name = format!("{shell}-{turn}.toml");
+                        home.write(&name, text(shell * 4 + turn));
+                        let told = home.run(&["config", "apply", &name]);
+                        assert_eq!(told.code, Some(code), "{told:?}");
+                    }
+                });
+            }
+        });
+    };
+    let good = |turn: u32| text(&format!("{}KiB", 8 + turn));
+    all(2, 0, &good);
+    let before = versions(&home);
+    assert_eq!(before, (1..=9).rev().collect::<Vec<_>>());
+    all(6, 2, &|turn| format!("[auth.password]\nmin_length = {}\n", 200 + turn));
+    assert_eq!(versions(&home), before);
+    all(4, 0, &|turn| good(100 + turn));
+    // Of twenty that are kept each is one that was taken.
+    assert_eq!(versions(&home), (6..=25).rev().collect::<Vec<_>>());
+    drop(server);
+}
+
+#[test]
+fn a_refusal_of_the_server_names_the_file_that_was_given() {
+    let home = Home::new();
+    let server = home.start(&["auth.password.max_length=100"]);
+    home.write("new.toml", "\n[auth.password]\nmin_length = 200\n");
+    let told = home.run(&["config", "apply", "new.toml"]);
+    assert_eq!(told.code, Some(2), "{told:?}");
+    assert!(told.stderr.contains("new.toml:3:"), "{told:?}");
+    drop(server);
+}
+
+#[test]
+fn no_bound_on_requests_keeps_the_change_of_it_out() {
+    let home = Home::new();
+    let server = home.start(&[]);
+    home.write("tiny.toml", "[limits.size]\nbody = '1B'\njson_body = '1B'\n");
+    home.run(&["config", "apply", "tiny.toml"]).good();
+    // As large as a file may be, in characters that take two each on the way.
+    let quotes = "\"".repeat((1 << 20) - text("16KiB").len() - 1);
+    home.write("new.toml", format!("{}#{quotes}", text("16KiB")));
+    home.run(&["config", "apply", "new.toml"]).good();
+    let admin = server.admin();
+    assert_eq!(value(&server, &admin, KEY), "16KiB");
+    // That way in is for commands on the machine alone.
+    let body = json!({"name": "x", "text": ""});
+    server.post("/api/admin/config/apply", &admin, &body).problem("not-found");
+}
+
+#[test]
+fn a_version_that_is_lost_while_it_holds_leaves_both_ways_out() {
+    for damage in [true, false] {
+        for rolls_back in [true, false] {
+            let home = Home::new();
+            let file = home.write("gabion.toml", text("32KiB"));
+            let server = with_file(&home, &file, &[]);
+            home.write("new.toml", text("16KiB"));
+            home.run(&["config", "apply", "new.toml"]).good();
+            server.kill();
+            let version = home.data("config").join("0000000002.toml");
+            if damage { fs::write(&version, "x") } else { fs::remove_file(&version) }
+                .expect("it is there");
+            for arguments in [["serve", "--config", &file], ["config", "show", "--config"]] {
+                let mut arguments = arguments.to_vec();
+                if arguments[0] == "config" {
+                    arguments.push(&file);
+                }
+                let told = home.run(&arguments);
+                assert_eq!(told.code, Some(2), "{told:?}");
+                for part in ["active.json", "version 2", "gabion config rollback", "remove"] {
+                    assert!(told.stderr.contains(part), "{part} is not in {told:?}");
+                }
+            }
+            if rolls_back {
+                home.run(&["config", "rollback", "--config", &file]).good();
+            } else {
+                fs::remove_file(home.data("config").join("active.json")).expect("it is there");
+            }
+            let server = with_file(&home, &file, &[]);
+            assert_eq!(value(&server, &server.admin(), KEY), "32KiB");
+        }
+    }
 }
 
 /// Puts something that cannot be read in the place of the file.
