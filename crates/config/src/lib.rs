@@ -105,7 +105,7 @@
 //!         // Parts that cannot follow say so before anything has changed.
 //!         let prepared = self.live.prepare(loaded.settings.clone(), changes.clone());
 //!         let prepared = prepared.map_err(|refused| loaded.findings(&refused))?;
-//!         // Here is the place for `History::record`.
+//!         // Here is the place for `History::take`.
 //!         prepared.commit();
 //!         *entries = loaded.entries;
 //!         Ok(changes)
@@ -185,7 +185,7 @@ pub use self::{
 #[cfg(feature = "load")]
 pub use self::{
     diff::{Changed, Changes, diff},
-    history::{Digest, History, HistoryError, Trial, Version},
+    history::{Digest, History, HistoryError, Holds, Trial, Version},
     layers::{EnvSource, FlagSource, Layer, Layers, Source, TomlSource},
     live::{Live, Prepared, Refusal, Refused, Step},
     load::{Checks, Entry, Loaded, load, load_checked},

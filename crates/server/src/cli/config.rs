@@ -133,17 +133,14 @@ async fn apply_file(
     let name = file.display().to_string();
     let text = TomlSource::read(&file).map_err(|finding| Failure::usage(finding.to_string()))?;
     let new = Candidate::new(&context.sources, &name, text.text().to_owned())?;
-    if context.is_running().await {
-        // The server makes it hold once it has accepted it, as it does with earlier versions.
-        let folder = context.data_dir().config();
-        let proposal = new.propose(&folder, "gabion config apply", SystemClock::new().unix())?;
-        let asked = ask_rollback(context, Some(proposal.version), confirm.as_deref()).await;
-        if let Ok(Some(answer)) = &asked {
-            return told(context, answer, "");
-        }
-        // What nobody has taken is no part of the history.
-        proposal.withdraw()?;
-        asked?;
+    // Only who holds the turn writes it down, once it is taken.
+    let mut body = json!({"name": name, "text": new.text()});
+    if let Some(confirm) = &confirm {
+        body["confirm"] = confirm.as_str().into();
+    }
+    let apply = context.ask(Method::POST, "/api/admin/config/apply", Some(&body));
+    if let Some(answer) = apply.await? {
+        return told(context, &answer, "");
     }
     if confirm.is_some() {
         return Err(Failure::new(
@@ -156,7 +153,7 @@ async fn apply_file(
 }
 
 async fn rollback(context: &Context, version: Option<u64>) -> Result<(), Failure> {
-    if let Some(answer) = ask_rollback(context, version, None).await? {
+    if let Some(answer) = ask_rollback(context, version).await? {
         return told(context, &answer, "");
     }
     check_folder(context)?;
@@ -169,18 +166,8 @@ async fn rollback(context: &Context, version: Option<u64>) -> Result<(), Failure
     hold(context, earlier, "gabion config rollback")
 }
 
-async fn ask_rollback(
-    context: &Context,
-    version: Option<u64>,
-    confirm: Option<&str>,
-) -> Result<Option<Value>, Failure> {
-    let mut body = json!({});
-    if let Some(version) = version {
-        body["version"] = version.into();
-    }
-    if let Some(confirm) = confirm {
-        body["confirm"] = confirm.into();
-    }
+async fn ask_rollback(context: &Context, version: Option<u64>) -> Result<Option<Value>, Failure> {
+    let body = version.map_or_else(|| json!({}), |version| json!({"version": version}));
     context.ask(Method::POST, "/api/admin/config/rollback", Some(&body)).await
 }
 
