@@ -64,8 +64,8 @@ impl Body for ReplyBody {
 pub enum RequestBody {
     /// From a connection, whose sweeper notes how fast it comes.
     Connection {
-        /// The body.
-        body: Incoming,
+        /// The body, until it is dropped.
+        body: Option<Incoming>,
         /// How fast it comes.
         watch: BodyWatch,
     },
@@ -95,6 +95,7 @@ impl Body for RequestBody {
                 if watch.body_is_too_slow() {
                     return Poll::Ready(Some(Err(TooSlow.into())));
                 }
+                let Some(body) = body else { return Poll::Ready(None) };
                 let polled = Pin::new(body).poll_frame(cx);
                 match &polled {
                     Poll::Pending => watch.body_waits(cx.waker()),
@@ -111,14 +112,16 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(full) => full.is_end_stream(),
-            Self::Connection { body, .. } => body.is_end_stream(),
+            Self::Connection { body, .. } => body.as_ref().is_none_or(Body::is_end_stream),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(full) => full.size_hint(),
-            Self::Connection { body, .. } => body.size_hint(),
+            Self::Connection { body, .. } => {
+                body.as_ref().map_or_else(SizeHint::default, Body::size_hint)
+            }
         }
     }
 }
@@ -128,8 +131,8 @@ impl Drop for RequestBody {
         // A handler that stopped reading no longer waits for the client.
         if let Self::Connection { body, watch } = self {
             watch.body_ended();
-            if !body.is_end_stream() {
-                watch.left_unread();
+            if let Some(rest) = body.take().filter(|rest| !rest.is_end_stream()) {
+                watch.leave(rest);
             }
         }
     }

@@ -9,6 +9,7 @@ mod door;
 mod drive;
 mod framing;
 mod io;
+mod leftover;
 mod parting;
 mod places;
 mod preface;

@@ -4,7 +4,7 @@ use std::{
     mem,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use bytes::{Buf, Bytes};
@@ -16,23 +16,25 @@ use http::{
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::Watch;
+use super::{Watch, leftover::Late};
 
 pin_project! {
     /// An answer on its way: written out, since an `async` block around a future moves all of it.
-    pub(super) struct Answering<F> {
+    pub(super) struct Answering<F: Future> {
         #[pin]
         answer: F,
         under_way: Option<UnderWay>,
+        // An answer that is ready before its request was read.
+        late: Option<Box<Late<F::Output>>>,
     }
 }
 
-impl<F> Answering<F> {
+impl<F: Future> Answering<F> {
     /// A request began, and is answered by what `answer` makes.
     pub(super) fn new(watch: &Arc<Watch>, answer: impl FnOnce() -> F) -> Self {
         watch.request_began();
         let under_way = Some(UnderWay(Arc::clone(watch)));
-        Self { answer: answer(), under_way }
+        Self { answer: answer(), under_way, late: None }
     }
 }
 
@@ -41,13 +43,29 @@ impl<B: Body, F: Future<Output = Response<B>>> Future for Answering<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let Poll::Ready(mut response) = this.answer.poll(cx) else { return Poll::Pending };
+        let (mut response, whole) = match this.late.take() {
+            Some(late) => ready!(settle(late, this.late, cx)),
+            None => {
+                let Poll::Ready(response) = this.answer.poll(cx) else { return Poll::Pending };
+                let left = this.under_way.as_ref().and_then(|under_way| under_way.0.take_left());
+                match left {
+                    None => (response, true),
+                    Some(left) => {
+                        ready!(settle(Box::new(Late::new(response, left)), this.late, cx))
+                    }
+                }
+            }
+        };
         let under_way = this.under_way.take();
         if let Some(UnderWay(watch)) = &under_way
-            && watch.is_last()
             && !watch.is_http2()
         {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            if !whole {
+                watch.left_unread();
+            }
+            if !whole || watch.is_last() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
         }
         Poll::Ready(Ok(response.map(|body| {
             let sent = body.is_end_stream();
@@ -55,6 +73,21 @@ impl<B: Body, F: Future<Output = Response<B>>> Future for Answering<F> {
             let stream = watch.and_then(|watch| watch.stream_began());
             Counted { body, rest: Bytes::new(), stream, under_way }
         })))
+    }
+}
+
+/// The answer, and whether nothing of its request is left; until then it is kept in `place`.
+fn settle<R>(
+    mut late: Box<Late<R>>,
+    place: &mut Option<Box<Late<R>>>,
+    cx: &mut Context<'_>,
+) -> Poll<(R, bool)> {
+    match late.poll_whole(cx) {
+        Poll::Ready(whole) => Poll::Ready((late.response, whole)),
+        Poll::Pending => {
+            *place = Some(late);
+            Poll::Pending
+        }
     }
 }
 

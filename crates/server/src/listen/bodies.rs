@@ -2,6 +2,9 @@ use std::{array, sync::Arc, task::Waker};
 
 use atomic_waker::AtomicWaker;
 use gabion_limits::{BodyProgress, TimeConfig};
+use http::{Request, header::EXPECT};
+use http_body::Body;
+use hyper::body::Incoming;
 
 use super::{Watch, places::Places, streams::STREAMS};
 
@@ -54,6 +57,8 @@ impl Bodies {
 pub struct BodyWatch {
     watch: Arc<Watch>,
     kept: Kept,
+    /// Whether the client sends the body only when it is asked for it (RFC 9110 §10.1.1).
+    expects: bool,
 }
 
 /// Where a body's progress is kept.
@@ -70,9 +75,10 @@ enum Kept {
 }
 
 impl BodyWatch {
-    pub(super) fn new(watch: Arc<Watch>) -> Self {
+    pub(super) fn new(watch: Arc<Watch>, request: &Request<Incoming>) -> Self {
         let kept = if watch.is_http2() { Kept::Ahead(0) } else { Kept::Connection };
-        Self { watch, kept }
+        let expects = !request.body().is_end_stream() && request.headers().contains_key(EXPECT);
+        Self { watch, kept, expects }
     }
 
     /// Whether the client sends the body too slowly.
@@ -132,9 +138,13 @@ impl BodyWatch {
         }
     }
 
-    /// A part of the request will not be read by anybody.
-    pub fn left_unread(&self) {
-        self.watch.left_unread();
+    /// Nobody reads the `rest` of the request.
+    pub fn leave(&self, rest: Incoming) {
+        match self.kept {
+            Kept::Connection => self.watch.leave(Some(rest).filter(|_| !self.expects)),
+            // Its stream is reset, and nobody else's.
+            Kept::Ahead(_) | Kept::Place(_) | Kept::Nowhere => {}
+        }
     }
 }
 

@@ -104,8 +104,9 @@ pub fn connection<A: Answer>(
     let watch = Arc::clone(&watched.watch);
     watch.accepted();
     let service = service_fn(move |request: Request<Incoming>| {
-        let body_watch = BodyWatch::new(Arc::clone(&watch));
-        let request = request.map(|body| RequestBody::Connection { body, watch: body_watch });
+        let body_watch = BodyWatch::new(Arc::clone(&watch), &request);
+        let request =
+            request.map(|body| RequestBody::Connection { body: Some(body), watch: body_watch });
         Answering::new(&watch, || Arc::clone(&answer).answer(request, Peer(peer), reserved))
     });
     let mut driven = Driven::new(stream, service, watched, entrance.settings);

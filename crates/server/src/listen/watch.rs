@@ -1,7 +1,7 @@
 use std::{
     io,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
@@ -11,7 +11,7 @@ use std::{
 use atomic_waker::AtomicWaker;
 use gabion_limits::{Overdue, Progress, TimeConfig};
 
-use super::{bodies::Bodies, streams::Streams, sweeper::Shared};
+use super::{bodies::Bodies, leftover::Left, streams::Streams, sweeper::Shared};
 
 /// How long an HTTP/1 connection has to rest before it is put aside, and one over HTTP/2 that is to end.
 const REST: Duration = Duration::from_millis(500);
@@ -46,6 +46,8 @@ const HASTE: Duration = Duration::from_secs(3);
 const PARTING: u16 = 1 << 11;
 /// And some came.
 const STUBBORN: u16 = 1 << 12;
+/// There is something left of the request that is being answered.
+const LEFT: u16 = 1 << 13;
 
 /// One connection as its sweeper sees it: the phases that its reads, writes and requests report, and
 /// the means to end it.
@@ -64,6 +66,8 @@ pub struct Watch {
     told: AtomicU64,
     connection: AtomicWaker,
     body: AtomicWaker,
+    /// Of a request over HTTP/1 that is about to be answered, what nobody will read.
+    left: Mutex<Option<Box<Left>>>,
 }
 
 impl Watch {
@@ -79,6 +83,7 @@ impl Watch {
             told: AtomicU64::new(0),
             connection: AtomicWaker::new(),
             body: AtomicWaker::new(),
+            left: Mutex::new(None),
         }
     }
 
@@ -132,6 +137,21 @@ impl Watch {
     /// The bodies that are waited for over HTTP/2.
     pub(super) fn bodies(&self) -> &Bodies {
         self.bodies.get_or_init(Box::default)
+    }
+
+    /// Whoever answers a request over HTTP/1 does not read the rest of its body.
+    pub(super) fn leave(&self, left: Left) {
+        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(left));
+        self.mark(LEFT);
+    }
+
+    /// What was left of the request that is now answered.
+    pub(super) fn take_left(&self) -> Option<Left> {
+        if !self.has(LEFT) {
+            return None;
+        }
+        self.unmark(LEFT);
+        self.left.lock().unwrap_or_else(PoisonError::into_inner).take().map(|left| *left)
     }
 
     /// A part of a request will not be read by anybody.

@@ -14,6 +14,7 @@ mod hostile_tokens;
 mod http2;
 mod identity;
 mod keys;
+mod leftovers;
 mod limits;
 mod logins;
 mod logs;
