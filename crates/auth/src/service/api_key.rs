@@ -38,7 +38,7 @@ impl ToProblem for CreateApiKeyError {
 /// What a new API key is to be.
 #[derive(Debug, Clone)]
 pub struct NewApiKey<'a> {
-    /// What people call it: 1 to 64 letters, digits, spaces and marks of ASCII.
+    /// What people call it: 1 to 64 letters, digits, spaces and marks, all of ASCII.
     pub name: &'a str,
     /// The account in whose name it calls.
     pub username: &'a str,
@@ -135,7 +135,7 @@ impl<S: IdentityStore> Identity<S> {
 
 /// Nothing that a terminal or a page would show as something else.
 fn is_plain(letter: char) -> bool {
-    letter.is_alphanumeric() || letter == ' ' || letter.is_ascii_punctuation()
+    letter == ' ' || letter.is_ascii_graphic()
 }
 
 /// What is wrong with a new key, its owner aside.
@@ -143,7 +143,7 @@ fn faults(name: &str, scopes: &Roles, expires_in: Duration) -> Vec<FieldError> {
     let mut faults = Vec::new();
     let length = name.chars().count();
     if length == 0 || length > MAX_NAME || !name.chars().all(is_plain) {
-        let detail = "has 1 to 64 letters, digits, spaces and marks of ASCII";
+        let detail = "must be 1 to 64 letters, digits, spaces and marks, all of ASCII";
         faults.push(FieldError::new("/name", "format", detail));
     }
     faults.extend(role_faults(scopes).into_iter().map(|_| {

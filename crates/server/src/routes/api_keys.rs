@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{
     ToSchema,
-    openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type},
+    openapi::{
+        extensions::Extensions,
+        schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type},
+    },
 };
 
 use super::{ADMIN, Call, Endpoint, Input, NO_CONTENT, Reply, answers, caller, no_content, schema};
@@ -105,6 +108,24 @@ fn scopes() -> Array {
     ArrayBuilder::new().items(scope).max_items(Some(16)).build()
 }
 
+/// How long a key may be good, as a pattern.
+fn life() -> Object {
+    const PATTERN: &str = "^(([6-9][0-9]|[1-9][0-9]{2,7}|[12][0-9]{8}|30[0-9]{7}|31[0-4][0-9]{6}\
+        |315[0-2][0-9]{5}|3153[0-5][0-9]{4}|315360000) ?s\
+        |([1-9][0-9]{0,5}|[1-4][0-9]{6}|5[01][0-9]{5}|52[0-4][0-9]{4}|525[0-5][0-9]{3}|5256000) ?m\
+        |([1-9][0-9]{0,3}|[1-7][0-9]{4}|8[0-6][0-9]{3}|87[0-5][0-9]{2}|87600) ?h\
+        |([1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|36[0-4][0-9]|3650) ?d)$";
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .description(Some("How long it is good, from `1m` to `3650d`; `90d` when left out."))
+        .max_length(Some(16))
+        .pattern(Some(PATTERN))
+        .extensions(Some(
+            Extensions::builder().add("x-hint", "a time from 1m to 3650d, as 90d").build(),
+        ))
+        .build()
+}
+
 /// How long a key is good where nobody says.
 const DEFAULT_LIFE: &str = "90d";
 
@@ -117,8 +138,13 @@ const DEFAULT_LIFE: &str = "90d";
     "expires_in": "90d",
 })))]
 struct CreateRequest {
-    /// What people call it: letters, digits, spaces and marks of ASCII.
-    #[schema(min_length = 1, max_length = 64)]
+    /// What people call it.
+    #[schema(
+        min_length = 1,
+        max_length = 64,
+        pattern = "^[ -~]*$",
+        extensions(("x-hint" = json!("letters, digits, spaces and marks, all of ASCII")))
+    )]
     name: String,
     /// The account in whose name it calls; it never does more than that account may.
     #[schema(
@@ -131,13 +157,7 @@ struct CreateRequest {
     /// What it may be used for; with none only what asks for no scope, as `/api/auth/verify`.
     #[schema(schema_with = scopes)]
     scopes: Vec<String>,
-    /// How long it is good, from `1m` to `3650d`; `90d` when left out.
-    #[schema(
-        min_length = 2,
-        max_length = 16,
-        pattern = "^[0-9]+ ?(ms|s|m|h|d)$",
-        extensions(("x-hint" = json!("a time from 1m to 3650d, as 90d")))
-    )]
+    #[schema(schema_with = life)]
     expires_in: Option<String>,
 }
 
@@ -159,7 +179,7 @@ async fn create(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let request: CreateRequest = input.parse()?;
     let expires_in = request.expires_in.as_deref().unwrap_or(DEFAULT_LIFE);
     let expires_in = parse_duration(expires_in).ok_or_else(|| {
-        let detail = "is a number and a unit of s, m, h or d, as 90d";
+        let detail = "must be a time from 1m to 3650d, as 90d";
         Problem::faulty(vec![FieldError::new("/expires_in", "format", detail)])
     })?;
     let new = NewApiKey {
@@ -192,6 +212,35 @@ mod tests {
 
     use super::*;
     use crate::{routes::endpoints, settings::ServerSettings};
+
+    #[test]
+    fn the_schema_takes_the_times_and_names_that_a_key_may_have() {
+        let schema = gabion_tower::json::Schema::compile(&schema::<CreateRequest>()).unwrap();
+        let taken = |name: &str, expires_in: &str| {
+            let body = json!({
+                "name": name, "username": "ann", "scopes": [], "expires_in": expires_in,
+            });
+            gabion_tower::json::validate(&schema, &body).is_empty()
+        };
+        for (unit, seconds) in [("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)] {
+            let (least, most) = (60_u64.div_ceil(seconds), 3650 * 86_400 / seconds);
+            let powers = (1..10).map(|digits| 10_u64.pow(digits));
+            let around = powers.chain([least, most, most / 2]).flat_map(|n| [n - 1, n, n + 1]);
+            // Each digit of the most one down and one up.
+            let near = (0..9).map(|digit| 10_u64.pow(digit)).filter(|power| *power <= most);
+            let near = near.flat_map(|power| [most - power, most + power]);
+            for count in around.chain(near) {
+                let fits = (least..=most).contains(&count);
+                assert_eq!(taken("x", &format!("{count}{unit}")), fits, "{count}{unit}");
+                assert_eq!(taken("x", &format!("{count} {unit}")), fits, "{count} {unit}");
+            }
+        }
+        for letter in (0..0x300).filter_map(char::from_u32) {
+            let name = letter.to_string();
+            let fits = letter == ' ' || letter.is_ascii_graphic();
+            assert_eq!(taken(&name, "90d"), fits, "{letter:?}");
+        }
+    }
 
     #[test]
     fn keys_may_have_the_scopes_that_routes_ask_for_and_no_others() {

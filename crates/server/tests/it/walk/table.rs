@@ -206,11 +206,20 @@ impl Row {
                     ],
                 ),
                 (
-                    json!({"name": "x\u{7}", "username": "nobody", "scopes": [], "expires_in": "1s"}),
-                    &["/expires_in range", "/name format", "/username unknown"],
+                    json!({"name": "x\u{7}", "username": "a b", "scopes": [], "expires_in": "1s"}),
+                    &["/expires_in format", "/name format", "/username format"],
                 ),
                 (
+                    json!({"name": "\u{1f600}", "username": "walker", "scopes": []}),
+                    &["/name format"],
+                ),
+                (json!({"name": "x", "username": "nobody", "scopes": []}), &["/username unknown"]),
+                (
                     json!({"name": "x", "username": "walker", "scopes": [], "expires_in": "never"}),
+                    &["/expires_in format"],
+                ),
+                (
+                    json!({"name": "x", "username": "walker", "scopes": [], "expires_in": "3651d"}),
                     &["/expires_in format"],
                 ),
             ],
