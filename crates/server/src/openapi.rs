@@ -16,13 +16,13 @@ use crate::routes::Endpoint;
 /// OpenAPI 3.1 of exactly `endpoints`.
 #[must_use]
 pub fn document(endpoints: &[&'static Endpoint]) -> Value {
-    let mut paths: BTreeMap<&str, Map<String, Value>> = BTreeMap::new();
+    let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let mut responses = Responses::default();
     for endpoint in endpoints {
         let contract = endpoint.contract;
         let method = contract.method.as_str().to_ascii_lowercase();
         let operation = operation(contract, endpoints, &mut responses);
-        paths.entry(contract.path).or_default().insert(method, operation);
+        paths.entry(template(contract.path)).or_default().insert(method, operation);
     }
     let used: Vec<&str> = endpoints.iter().map(|endpoint| tag(endpoint.contract.path)).collect();
     let tags = TAGS.iter().filter(|(name, _)| used.contains(name));
@@ -32,7 +32,8 @@ pub fn document(endpoints: &[&'static Endpoint]) -> Value {
         "openapi": "3.1.0",
         "info": {
             "title": "Gabion",
-            "version": env!("CARGO_PKG_VERSION"),
+            // Of the API; fixes within the server are nobody's business.
+            "version": concat!(env!("CARGO_PKG_VERSION_MAJOR"), ".", env!("CARGO_PKG_VERSION_MINOR")),
             "summary": "Hardening for Rust services: the reference server.",
             "description": DESCRIPTION,
             "license": {"name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0"},
@@ -79,14 +80,22 @@ fn operation(
         .parameters
         .iter()
         .map(|parameter| {
-            let in_path = contract.path.contains(&format!("{{{}}}", parameter.name));
-            json!({
+            let in_path = contract.has_in_path(parameter.name);
+            let mut told = json!({
                 "name": parameter.name,
                 "in": if in_path { "path" } else { "query" },
                 "required": in_path || parameter.required,
                 "description": parameter.summary,
                 "schema": (parameter.schema)(),
-            })
+            });
+            if contract.path.ends_with(&format!("{{*{}}}", parameter.name)) {
+                told["description"] = json!(format!(
+                    "{} The whole rest of the path, slashes too.",
+                    parameter.summary
+                ));
+                told["x-rest-of-path"] = json!(true);
+            }
+            told
         })
         .collect();
     if !parameters.is_empty() {
@@ -97,6 +106,10 @@ fn operation(
         operation["x-body-limit"] = json!(limit);
     }
     match contract.access {
+        // Its answer holds more for who may see it.
+        Access::Public if contract.path == "/api/health" => {
+            operation["security"] = json!([{}, {"bearer": []}]);
+        }
         Access::Public => operation["security"] = json!([]),
         Access::AnyRole(roles) => {
             operation["security"] = json!([{"bearer": []}]);
@@ -111,6 +124,11 @@ fn operation(
         _ => {}
     }
     operation
+}
+
+/// The path as OpenAPI writes it, which has no word for a parameter over several segments.
+fn template(path: &str) -> String {
+    path.replace("{*", "{")
 }
 
 /// The parts of the API, in the order of a reader.
@@ -244,6 +262,21 @@ mod tests {
         for (_, tag) in PARTS {
             assert_eq!(TAGS.iter().filter(|(name, _)| *name == tag).count(), 1, "{tag}");
         }
+    }
+
+    #[test]
+    fn the_rest_of_a_path_is_a_parameter_of_it() {
+        let mut files = RouteContract::open("/files/{*rest}", "files");
+        files.parameters = &[gabion_tower::Parameter {
+            name: "rest",
+            required: true,
+            schema: || json!({"type": "string"}),
+            summary: "The file.",
+        }];
+        let told = operation(&files, &[], &mut Responses::default());
+        assert_eq!(template(files.path), "/files/{rest}");
+        assert_eq!(told["parameters"][0]["in"], "path");
+        assert_eq!(told["parameters"][0]["x-rest-of-path"], true);
     }
 
     #[test]

@@ -103,5 +103,11 @@ pub(super) fn headers() -> Value {
             field("The limits that apply, as `\"caller\";q=200;w=2`.", text(), false),
         "Cache-Control": field("How long anybody may keep the answer; else `no-store`.", text(), true),
         "Allow": field("The methods of the path.", text(), true),
+        "Vary": field("The answer depends on this field of the request.", text(), true),
+        "Accept-Encoding": field(
+            "How a body may be encoded; where it was its encoding that is not read.",
+            text(),
+            false,
+        ),
     })
 }

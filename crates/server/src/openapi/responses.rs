@@ -45,8 +45,9 @@ impl Responses {
         responses.insert(good, success(contract));
         if contract.path == "/api/problems/{code}" {
             // For browsers.
-            let page = json!({"schema": {"type": "string"}});
-            responses[contract.answer.status.as_str()]["content"]["text/html"] = page;
+            let either = &mut responses[contract.answer.status.as_str()];
+            either["content"]["text/html"] = json!({"schema": {"type": "string"}});
+            either["headers"]["Vary"] = headers(&["Vary"])["Vary"].take();
         }
         if contract.path == "/api/health" {
             // It tells more than a problem by the same status.
@@ -110,6 +111,7 @@ fn refusal(problems: &[&'static ProblemType], rate: RateRule) -> Value {
         }
         StatusCode::UNAUTHORIZED => names.push("WWW-Authenticate"),
         StatusCode::METHOD_NOT_ALLOWED => names.push("Allow"),
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => names.push("Accept-Encoding"),
         _ => {}
     }
     if rate != RateRule::Exempt && is_counted(problems) {

@@ -1,5 +1,7 @@
 //! The API's own description.
 
+mod accept;
+
 use std::time::Duration;
 
 use gabion_auth::{Access, Scope};
@@ -8,14 +10,12 @@ use gabion_limits::Class;
 use gabion_tower::{
     Answer, BodyRule, CacheRule, DeadlineRule, Exchange, Parameter, RateRule, RouteContract,
 };
-use http::{
-    HeaderValue, Method, Response, StatusCode,
-    header::{ACCEPT, VARY},
-};
+use http::{HeaderValue, Method, Response, StatusCode, header::VARY};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use self::accept::prefers_html;
 use super::{Call, Endpoint, JSON, Mounted, Reply, answers, json, media, page, reply};
 use crate::{app::App, body::ReplyBody, openapi::document};
 
@@ -131,9 +131,9 @@ fn problem(app: &App, exchange: &mut Exchange) -> Reply {
             .into());
     };
     // Who follows the link of a problem in a browser wants to read.
-    let reads = exchange.head.headers.get(ACCEPT).and_then(|accepted| accepted.to_str().ok());
-    let page = reads.filter(|accepted| accepted.contains("text/html"));
-    if let Some(page) = page.and_then(|_| app.pages.problem(code)) {
+    if prefers_html(&exchange.head.headers)
+        && let Some(page) = app.pages.problem(code)
+    {
         return Ok(either(page.response()));
     }
     let page = ProblemPage {
