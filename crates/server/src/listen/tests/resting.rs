@@ -132,5 +132,6 @@ async fn a_connection_put_aside_is_small() {
     let future = connection(stream, sweeper.watch(), peer, permit, entrance, answer);
     let sizes = (size_of_val(&future), size_of::<Watch>());
     println!("{sizes:?}");
-    assert!(sizes.0 <= 320 && sizes.1 <= 192, "{sizes:?}");
+    // With the counts of its `Arc` the watch is of the size class of 224 bytes.
+    assert!(sizes.0 <= 320 && sizes.1 <= 224 - 16, "{sizes:?}");
 }
