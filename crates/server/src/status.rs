@@ -75,6 +75,7 @@ pub(crate) fn document(app: &App, now: Instant) -> Value {
         "last_restart": app.restarter.last(),
         "config": {
             "version": app.config.current().0,
+            "needs_restart": app.config.needs_restart(),
             "confirm_by": trial.map(|trial| trial.until.to_string()),
             "otherwise": trial.map(|trial| trial.before),
         },

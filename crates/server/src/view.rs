@@ -1,7 +1,6 @@
 //! What is told of accounts, backups and configurations, by routes and commands alike.
 
 use gabion_auth::{Account, ApiKey};
-use gabion_config::{Change, Changed};
 use gabion_sql::backup::Backup;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -63,7 +62,8 @@ pub(crate) struct AcceptedItem {
     pub(crate) version: u64,
     /// Keys that have another value now.
     changed: Vec<String>,
-    /// Those of them that hold only after a restart.
+    /// Keys that hold only after a restart: the process has other values, from this change or from one
+    /// before it.
     needs_restart: Vec<String>,
     /// Until when it has to be confirmed.
     #[schema(format = "date-time")]
@@ -109,15 +109,21 @@ impl From<&Backup> for BackupItem {
     }
 }
 
+/// Without a running process: everything holds from the next start.
 impl From<Accepted> for AcceptedItem {
     fn from(accepted: Accepted) -> Self {
-        let keys = |wanted: &dyn Fn(&&Changed) -> bool| {
-            accepted.changed.iter().filter(wanted).map(|changed| changed.key.clone()).collect()
-        };
+        let needs_restart = accepted.changed.needs_restart().map(str::to_owned).collect();
+        Self::of(accepted, needs_restart)
+    }
+}
+
+impl AcceptedItem {
+    /// In a process where `needs_restart` wait.
+    pub(crate) fn of(accepted: Accepted, needs_restart: Vec<String>) -> Self {
         Self {
             version: accepted.version,
-            changed: keys(&|_| true),
-            needs_restart: keys(&|changed| changed.change == Change::Restart),
+            changed: accepted.changed.iter().map(|changed| changed.key.clone()).collect(),
+            needs_restart,
             confirm_by: accepted.trial.map(|trial| trial.until.to_string()),
             otherwise: accepted.trial.map(|trial| trial.before),
         }

@@ -99,17 +99,23 @@ fn check(context: &Context) -> Result<(), Failure> {
 }
 
 async fn show(context: &Context) -> Result<(), Failure> {
-    let values = match context.ask(Method::GET, "/api/admin/config", None).await? {
-        Some(answer) => answer["values"].clone(),
-        None => serde_json::to_value(context.in_effect()?.loaded.entries)?,
+    let (mut values, waiting) = match context.ask(Method::GET, "/api/admin/config", None).await? {
+        Some(mut answer) => (answer["values"].take(), answer["needs_restart"].take()),
+        None => (serde_json::to_value(context.in_effect()?.loaded.entries)?, Value::Null),
     };
+    for entry in values.as_array_mut().into_iter().flatten() {
+        if waiting.as_array().is_some_and(|keys| keys.contains(&entry["key"])) {
+            entry["needs_restart"] = true.into();
+        }
+    }
     if context.json {
         say(&format!("{values:#}"));
         return Ok(());
     }
     for entry in values.as_array().into_iter().flatten() {
         let text = |name: &str| entry[name].as_str().unwrap_or_default();
-        say(&format!("{} = {}  # {}", text("key"), entry["value"], text("origin")));
+        let waits = if entry["needs_restart"] == true { ", needs a restart" } else { "" };
+        say(&format!("{} = {}  # {}{waits}", text("key"), entry["value"], text("origin")));
     }
     Ok(())
 }

@@ -46,6 +46,11 @@ pub(super) async fn status(context: &Context) -> Result<(), Failure> {
     }
     let config = &status["config"];
     say(&format!("configuration version {}", config["version"]));
+    let waiting = config["needs_restart"].as_array().into_iter().flatten().map(text);
+    let waiting = waiting.collect::<Vec<_>>().join(", ");
+    if !waiting.is_empty() {
+        say(&format!("  holds only after a restart: {waiting}"));
+    }
     if let Some(until) = config["confirm_by"].as_str() {
         say(&format!(
             "  on trial until {until}, then version {} comes back; to keep it: gabion config confirm",

@@ -23,6 +23,8 @@ pub struct ConfigKeeper {
     history: History,
     clock: SystemClock,
     live: Arc<Live<ServerSettings>>,
+    /// What the process was built from: keys that need a restart have these values to its end.
+    begun: Arc<[Entry]>,
     /// Locked for moments.
     current: Mutex<Current>,
     /// Held by a change from its reading to its last subscriber, and by nobody who answers requests.
@@ -67,8 +69,9 @@ impl ConfigKeeper {
             entries: loaded.entries.into(),
             trial: trial.map(|trial| OnTrial::at(trial, clock)),
         };
+        let begun = Arc::clone(&current.entries);
         let (current, turn, trials) = (Mutex::new(current), Mutex::new(()), Notify::new());
-        Ok(Self { sources, history, clock, live, current, turn, trials })
+        Ok(Self { sources, history, clock, live, begun, current, turn, trials })
     }
 
     /// The settings in effect.
@@ -82,6 +85,13 @@ impl ConfigKeeper {
     pub fn current(&self) -> (u64, Arc<[Entry]>) {
         let current = self.lock();
         (current.version, Arc::clone(&current.entries))
+    }
+
+    /// The keys whose values hold only after a restart: this process has others.
+    #[must_use]
+    pub fn needs_restart(&self) -> Vec<String> {
+        let changed = diff(&self.begun, &self.current().1);
+        changed.needs_restart().map(str::to_owned).collect()
     }
 
     /// The text of the version in effect, for a backup.

@@ -143,9 +143,14 @@ fn confirmation() -> Object {
 fn show_schema() -> Value {
     json!({
         "type": "object",
-        "required": ["version", "values"],
+        "required": ["version", "needs_restart", "values"],
         "properties": {
             "version": {"type": "integer", "minimum": 0},
+            "needs_restart": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "Keys whose values hold only after a restart: the process has others.",
+            },
             "values": {
                 "type": "array",
                 "items": {
@@ -197,12 +202,14 @@ struct ApplyRequest {
 #[derive(Serialize)]
 struct ShowResponse<'a> {
     version: u64,
+    needs_restart: Vec<String>,
     values: &'a [Entry],
 }
 
 fn show(app: &App, _exchange: &mut Exchange) -> Reply {
     let (version, values) = app.config.current();
-    super::json(StatusCode::OK, &ShowResponse { version, values: &values })
+    let needs_restart = app.config.needs_restart();
+    super::json(StatusCode::OK, &ShowResponse { version, needs_restart, values: &values })
 }
 
 async fn reload(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
@@ -210,7 +217,7 @@ async fn reload(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let confirm = span(confirm)?;
     let actor = Actor::of(exchange)?;
     let taken = app.carry_through(move |app| async move { app.reload(&actor, confirm).await });
-    super::json(StatusCode::OK, &AcceptedItem::from(taken.await??))
+    super::json(StatusCode::OK, &AcceptedItem::of(taken.await??, app.config.needs_restart()))
 }
 
 async fn confirm(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
@@ -225,7 +232,7 @@ async fn rollback(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let actor = Actor::of(exchange)?;
     let taken =
         app.carry_through(move |app| async move { app.rollback(version, &actor, confirm).await });
-    super::json(StatusCode::OK, &AcceptedItem::from(taken.await??))
+    super::json(StatusCode::OK, &AcceptedItem::of(taken.await??, app.config.needs_restart()))
 }
 
 async fn apply(app: &App, exchange: &mut Exchange, input: Input) -> Reply {

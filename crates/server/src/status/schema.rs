@@ -90,6 +90,7 @@ pub(crate) fn schema() -> Value {
         }))),
         "config": object(&json!({
             "version": count(),
+            "needs_restart": list(&told("string", "A key whose value holds only after a restart.")),
             "confirm_by": or_null(time()),
             "otherwise": or_null(count()),
         })),
