@@ -240,7 +240,7 @@ async fn apply(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let confirm = span(confirm)?;
     let (actor, text) = (Actor::of(exchange)?, (name, text));
     let taken = app.carry_through(move |app| async move { app.apply(text, &actor, confirm).await });
-    super::json(StatusCode::OK, &AcceptedItem::from(taken.await??))
+    super::json(StatusCode::OK, &AcceptedItem::of(taken.await??, app.config.needs_restart()))
 }
 
 /// The time in which a change has to be confirmed.
