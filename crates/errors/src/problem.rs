@@ -39,6 +39,8 @@ impl Problem {
     pub fn faulty(errors: Vec<FieldError>) -> Self {
         let detail = match errors.len() {
             1 => Cow::Borrowed("the body has a fault"),
+            // No more are told of one body.
+            64.. => Cow::Borrowed("the body has at least 64 faults"),
             count => Cow::Owned(format!("the body has {count} faults")),
         };
         Self::new(&types::INVALID_BODY).detail(detail).errors(errors)
