@@ -7,6 +7,7 @@
 //! whole way from its bytes to a type.
 
 mod body;
+mod exact;
 mod into;
 mod media;
 mod number;
@@ -19,11 +20,12 @@ use gabion_errors::{BoxError, FieldError, Problem, Rejection};
 use gabion_limits::{ContentCoding, SizeConfig};
 use http::{HeaderMap, header::CONTENT_TYPE};
 use http_body::Body;
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 pub use self::{
     body::{TooSlow, broken, collect},
     into::{Check, from_slice, from_slice_checked, into},
+    place::pointer,
     schema::{Schema, SchemaError, validate},
     strict::parse,
 };
@@ -107,6 +109,11 @@ where
     Ok(Some(Examined { value, faults: faults.unwrap_or_default() }))
 }
 
+/// A number as JSON writes it, if one is kept as it is written.
+pub(crate) fn read_number(text: &str) -> Option<Number> {
+    exact::read(text).ok()
+}
+
 /// Checks the type of a body that nobody will read: without a byte of it, no type is a mistake.
 ///
 /// # Errors
@@ -119,6 +126,9 @@ pub fn check_unread(headers: &HeaderMap, body: &impl Body) -> Result<(), Rejecti
     ContentCoding::of(headers)?;
     media::check(headers)
 }
+
+#[cfg(test)]
+pub(crate) use self::place::written;
 
 #[cfg(test)]
 mod tests;

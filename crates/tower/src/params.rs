@@ -52,6 +52,7 @@ use serde_json::Value;
 
 pub use self::declared::{Declared, ParameterError};
 pub(crate) use self::decode::decode;
+pub use self::decode::decode_form;
 use crate::Exchange;
 
 /// The parameters of one request by their names.

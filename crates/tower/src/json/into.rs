@@ -74,8 +74,14 @@ pub fn from_slice_checked<T: DeserializeOwned + Check>(
 ///
 /// ```
 /// use gabion_errors::FieldError;
-/// use gabion_tower::json::Check;
+/// use gabion_tower::json::{Check, pointer};
 /// use garde::Validate;
+///
+/// #[derive(serde::Deserialize, Validate)]
+/// struct Plan {
+///     #[garde(dive)]
+///     spans: Vec<Span>,
+/// }
 ///
 /// #[derive(serde::Deserialize, Validate)]
 /// struct Span {
@@ -89,21 +95,21 @@ pub fn from_slice_checked<T: DeserializeOwned + Check>(
 ///     if to > from { Ok(()) } else { Err(garde::Error::new("must be after the beginning")) }
 /// }
 ///
-/// impl Check for Span {
+/// impl Check for Plan {
 ///     fn check(&self, faults: &mut Vec<FieldError>) {
 ///         let Err(report) = self.validate() else { return };
 ///         for (path, error) in report.iter() {
-///             // `a.b` is `/a/b`.
-///             let pointer = format!("/{}", path.to_string().replace('.', "/"));
-///             faults.push(FieldError::new(pointer, "rule", error.message().to_owned()));
+///             // `items[0].a` is `/items/0/a`; the names are those of Rust, not of `serde(rename)`.
+///             let place = pointer(&path.to_string());
+///             faults.push(FieldError::new(place, "rule", error.message().to_owned()));
 ///         }
 ///     }
 /// }
 ///
 /// let mut faults = Vec::new();
-/// Span { from: 0, to: 0 }.check(&mut faults);
+/// Plan { spans: vec![Span { from: 0, to: 0 }] }.check(&mut faults);
 /// let places: Vec<_> = faults.iter().map(|fault| fault.pointer.as_str()).collect();
-/// assert_eq!(places, ["/from", "/to"]);
+/// assert_eq!(places, ["/spans/0/from", "/spans/0/to"]);
 /// ```
 pub trait Check {
     /// Adds what is wrong with the value; pointers count from the whole body. The details go to the
@@ -175,7 +181,19 @@ mod tests {
         refused(r#"{"to": "x"}"#, 422, &["/from missing", "/to type"]);
         refused(r#"{"from": 3, "to": 2}"#, 422, &["/to order"]);
         refused(r#"{"from": 1, "to": 256}"#, 422, &[" type"]);
-        refused(r#"{"from": 1e300}"#, 422, &[" type"]);
+        refused(r#"{"from": 1e300}"#, 422, &["/from range"]);
+        refused(r#"{"from": 1.00000000000000001}"#, 422, &["/from type"]);
+        refused(r#"{"from": 18446744073709551616}"#, 422, &["/from range"]);
+    }
+
+    #[test]
+    fn integers_are_what_was_written_however_it_was() {
+        let exact =
+            [("9007199254740993.0", 9_007_199_254_740_993), ("1.8446744073709551615e19", u64::MAX)];
+        for (text, from) in exact {
+            let read = read(&format!("{{\"from\": {text}}}"));
+            assert_eq!(read, Ok(Range { from, to: None }), "{text}");
+        }
     }
 
     #[test]

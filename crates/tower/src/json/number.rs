@@ -55,7 +55,8 @@ pub(super) fn canonical(value: &Value, text: &mut String) {
     match value {
         Value::Number(number) => match whole(number) {
             Some(whole) => text.push_str(&whole.to_string()),
-            None => text.push_str(&number.as_f64().unwrap_or_default().to_string()),
+            // Written out, a few bytes become hundreds.
+            None => text.push_str(&format!("{:e}", number.as_f64().unwrap_or_default())),
         },
         Value::Array(items) => {
             text.push('[');

@@ -1,5 +1,6 @@
 mod check;
 mod compile;
+mod faults;
 mod kinds;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use gabion_errors::FieldError;
 use regex_lite::Regex;
 use serde_json::{Number, Value};
 
+use self::faults::Faults;
 pub(crate) use self::{check::unknown, kinds::Kinds};
 use super::place::Place;
 
@@ -17,7 +19,8 @@ use super::place::Place;
 /// `properties`, `required`, `additionalProperties`, `items`, `minItems`, `maxItems`, `uniqueItems`,
 /// `minLength`, `maxLength`, `pattern`, `minimum`, `maximum`, `exclusiveMinimum`, `exclusiveMaximum`,
 /// `anyOf`, `oneOf`, and the formats of OpenAPI that bound an integer (`int32`, `int64` and their like;
-/// `int64` lets all of `u64` pass, since generators write it for both). A `pattern` is searched for in
+/// generators write `int64` for `u64` as well, so that one with a `minimum` of 0 or more lets all of `u64`
+/// pass). An integer without such a format is one that `i64` or `u64` holds. A `pattern` is searched for in
 /// linear time; it has the syntax that ECMA 262 and [`regex_lite`] share, where `\d` and `\w` are of ASCII.
 /// What only describes (`title`, `description`, `default`, `example`, `x-…`) is ignored, but `x-hint`:
 /// it says to people what a `pattern` wants.
@@ -85,7 +88,9 @@ impl Schema {
         faults: &mut Vec<FieldError>,
     ) {
         let before = faults.len();
-        self.0.check(value, place, faults);
+        let mut all = Faults::after(std::mem::take(faults));
+        self.0.check(value, place, &mut all);
+        *faults = all.told();
         if faults.len() == before {
             self.0.settle(value);
         }
@@ -100,9 +105,9 @@ impl Schema {
 /// Every fault that `value` has by `schema`, with its pointer; at most 64.
 #[must_use]
 pub fn validate(schema: &Schema, value: &Value) -> Vec<FieldError> {
-    let mut faults = Vec::new();
+    let mut faults = Faults::after(Vec::new());
     schema.0.check(value, &Place::WHOLE, &mut faults);
-    faults
+    faults.told()
 }
 
 /// One schema: all of it has to hold.
@@ -119,7 +124,7 @@ struct Node {
     length: Count,
     pattern: Option<Pattern>,
     range: Range,
-    /// Of the integers that the format holds.
+    /// Of an integer: those that its format and its range have in common.
     held: Option<(i128, i128)>,
     count: Count,
     unique: bool,

@@ -1,25 +1,32 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use gabion_errors::{FieldError, Rejection};
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
 use super::{
+    exact,
     place::Place,
     unreadable::{Fault, MAX_FAULTS, Spot, refuse},
 };
 
 /// Parses JSON (RFC 8259) that means one thing only: UTF-8 without a byte order mark, no name twice
-/// in an object, no half of a surrogate pair, no number that has to be cut, no deeper than `depth`
-/// (at most 128) levels of arrays and objects, nothing behind it.
+/// in an object, no half of a surrogate pair, no deeper than `depth` (at most 128) levels of arrays and
+/// objects, nothing behind it.
+///
+/// A number without a fraction is exactly what was written, also as `9007199254740993.0`, from
+/// -9223372036854775808 to 18446744073709551615; beyond, it becomes an `f64` that is beyond as well. One
+/// with a fraction is rounded to an `f64`, but never to a whole number: `1.00000000000000001` does not
+/// become 1. What no `f64` can be is refused: `1e400`, and fractions of numbers from 4503599627370496.
 ///
 /// # Errors
 ///
-/// 400 with each fault, as far as the bytes can be read: its place is a JSON pointer where it is about
-/// one value, and line and column where the text is no JSON from there on.
+/// 400 with each fault, at most 64, as far as the bytes can be read: its place is a JSON pointer where it
+/// is about one value, and line and column where the text is no JSON from there on. Of a name that stands
+/// more than once, only the first value is looked into.
 pub fn parse(bytes: &[u8], depth: usize) -> Result<Value, Rejection> {
     let text = decode(bytes).map_err(|fault| refuse(vec![fault.at(&Place::WHOLE)]))?;
     let depth = depth.min(DEEPEST);
-    let mut parser = Parser { text, bytes, at: 0, depth, faults: Vec::new() };
+    let mut parser = Parser { text, bytes, at: 0, depth, faults: Vec::new(), mute: false };
     match parser.whole() {
         Ok(value) if parser.faults.is_empty() => Ok(value),
         Ok(_) => Err(refuse(parser.faults)),
@@ -55,8 +62,11 @@ struct Parser<'a> {
     /// Up to here it was read; always the beginning of a character.
     at: usize,
     depth: usize,
-    /// Of values; reading goes on behind them.
+    /// Of values; reading goes on behind them. Each is written down once, and is not looked for again:
+    /// a client may repeat it as often as its body has room.
     faults: Vec<FieldError>,
+    /// Within a value whose name stood there before; its places are those of the first one.
+    mute: bool,
 }
 
 /// From here on nothing can be read.
@@ -77,7 +87,7 @@ impl<'a> Parser<'a> {
         match self.peek() {
             Some(b'{') => self.object(place, levels),
             Some(b'[') => self.array(place, levels),
-            Some(b'"') => Ok(Value::String(self.string(place)?.into_owned())),
+            Some(b'"') => Ok(Value::String(self.string(place, &mut false)?.into_owned())),
             Some(b'-' | b'0'..=b'9') => self.number(place),
             Some(b't') => self.word("true", Value::Bool(true)),
             Some(b'f') => self.word("false", Value::Bool(false)),
@@ -89,6 +99,7 @@ impl<'a> Parser<'a> {
     fn object(&mut self, place: &Place<'_>, levels: usize) -> Result<Value, Stop> {
         let levels = self.deeper(place, levels)?;
         let mut members = Map::new();
+        let (mut halved, mut repeated) = (false, BTreeSet::new());
         self.skip_space();
         if self.eat(b'}') {
             return Ok(Value::Object(members));
@@ -98,16 +109,21 @@ impl<'a> Parser<'a> {
             if self.peek() != Some(b'"') {
                 return Err(self.expected("a name in double quotes"));
             }
-            let name = self.string(place)?;
+            let name = self.string(place, &mut halved)?;
             self.skip_space();
             if !self.eat(b':') {
                 return Err(self.expected("a colon"));
             }
             let member = place.name(&name);
+            let mute = self.mute;
             if members.contains_key(&*name) {
-                self.note(Fault::Duplicate, &member);
+                if self.notes() && repeated.insert(name.clone()) {
+                    self.note(Fault::Duplicate, &member);
+                }
+                self.mute = true;
             }
             let value = self.value(&member, levels)?;
+            self.mute = mute;
             members.insert(name.into_owned(), value);
             self.skip_space();
             if self.eat(b'}') {
@@ -145,7 +161,8 @@ impl<'a> Parser<'a> {
         levels.checked_sub(1).ok_or_else(|| Box::new(Fault::Depth(self.depth).at(place)))
     }
 
-    fn string(&mut self, place: &Place<'_>) -> Result<Cow<'a, str>, Stop> {
+    /// A string; `halved` is whether half a pair was noted at this place.
+    fn string(&mut self, place: &Place<'_>, halved: &mut bool) -> Result<Cow<'a, str>, Stop> {
         self.at += 1;
         let first = self.run();
         if self.eat(b'"') {
@@ -158,7 +175,11 @@ impl<'a> Parser<'a> {
                     self.at += 1;
                     return Ok(Cow::Owned(whole));
                 }
-                Some(b'\\') => self.escape(&mut whole, place)?,
+                Some(b'\\') => {
+                    if !self.escape(&mut whole)? && !std::mem::replace(halved, true) {
+                        self.note(Fault::Surrogate, place);
+                    }
+                }
                 Some(_) => return Err(self.expected("control characters to be escaped")),
                 None => return Err(self.expected("a closing double quote")),
             }
@@ -176,7 +197,8 @@ impl<'a> Parser<'a> {
         run
     }
 
-    fn escape(&mut self, whole: &mut String, place: &Place<'_>) -> Result<(), Stop> {
+    /// Whether it stands for a character.
+    fn escape(&mut self, whole: &mut String) -> Result<bool, Stop> {
         self.at += 1;
         let c = match self.peek() {
             Some(c @ (b'"' | b'\\' | b'/')) => c as char,
@@ -185,16 +207,16 @@ impl<'a> Parser<'a> {
             Some(b'n') => '\n',
             Some(b'r') => '\r',
             Some(b't') => '\t',
-            Some(b'u') => return self.code_unit(whole, place),
+            Some(b'u') => return self.code_unit(whole),
             _ => return Err(self.expected("an escape that JSON knows")),
         };
         self.at += 1;
         whole.push(c);
-        Ok(())
+        Ok(true)
     }
 
     /// `uXXXX`, and the other half of a pair behind it (RFC 8259 §7).
-    fn code_unit(&mut self, whole: &mut String, place: &Place<'_>) -> Result<(), Stop> {
+    fn code_unit(&mut self, whole: &mut String) -> Result<bool, Stop> {
         let unit = self.four_digits()?;
         let c = match unit {
             0xD800..=0xDBFF if self.bytes[self.at..].starts_with(b"\\u") => {
@@ -211,11 +233,8 @@ impl<'a> Parser<'a> {
             }
             unit => char::from_u32(unit),
         };
-        if c.is_none() {
-            self.note(Fault::Surrogate, place);
-        }
         whole.push(c.unwrap_or(char::REPLACEMENT_CHARACTER));
-        Ok(())
+        Ok(c.is_some())
     }
 
     /// The number behind a `u`.
@@ -233,7 +252,7 @@ impl<'a> Parser<'a> {
         Ok(unit)
     }
 
-    /// The grammar of RFC 8259 §6; what it means is left to `serde_json`, as are all who read it later.
+    /// The grammar of RFC 8259 §6.
     fn number(&mut self, place: &Place<'_>) -> Result<Value, Stop> {
         let start = self.at;
         self.eat(b'-');
@@ -251,10 +270,9 @@ impl<'a> Parser<'a> {
             }
             self.digits()?;
         }
-        let number = serde_json::from_str::<Number>(&self.text[start..self.at]);
-        Ok(number.map_or_else(
-            |_| {
-                self.note(Fault::Number, place);
+        Ok(exact::read(&self.text[start..self.at]).map_or_else(
+            |fault| {
+                self.note(fault, place);
                 Value::Null
             },
             Value::Number,
@@ -304,13 +322,15 @@ impl<'a> Parser<'a> {
         Box::new(Fault::Syntax(what, self.spot()).at(&Place::WHOLE))
     }
 
-    /// Keeps a fault of a value, each once.
+    /// Whether a fault is noted here.
+    fn notes(&self) -> bool {
+        !self.mute && self.faults.len() < MAX_FAULTS
+    }
+
+    /// Keeps a fault of a value; who calls does so once for each fault of a place.
     fn note(&mut self, fault: Fault, place: &Place<'_>) {
-        if self.faults.len() < MAX_FAULTS {
-            let fault = fault.at(place);
-            if !self.faults.contains(&fault) {
-                self.faults.push(fault);
-            }
+        if self.notes() {
+            self.faults.push(fault.at(place));
         }
     }
 }

@@ -1,3 +1,5 @@
+mod work;
+
 use std::{cell::Cell, sync::Arc};
 
 use bytes::Bytes;
@@ -96,4 +98,6 @@ fn the_detail_counts_the_faults() {
     let fault = || FieldError::new("/a", "missing", "is required");
     assert_eq!(Problem::faulty(vec![fault()]).detail_text(), "the body has a fault");
     assert_eq!(Problem::faulty(vec![fault(), fault()]).detail_text(), "the body has 2 faults");
+    let most = Problem::faulty(vec![fault(); MAX_FAULTS]);
+    assert_eq!(most.detail_text(), "the body has at least 64 faults");
 }

@@ -23,6 +23,8 @@ pub(super) enum Fault {
     /// The levels that are allowed.
     Depth(usize),
     Number,
+    /// It would become a whole number.
+    Fraction,
     Surrogate,
     Duplicate,
 }
@@ -53,7 +55,7 @@ impl Fault {
             Self::Trailing(_) => "trailing",
             Self::Syntax(..) => "syntax",
             Self::Depth(_) => "depth",
-            Self::Number => "number",
+            Self::Number | Self::Fraction => "number",
             Self::Surrogate => "surrogate",
             Self::Duplicate => "duplicate",
         }
@@ -66,6 +68,7 @@ impl Fault {
             Self::Wide => "looks like UTF-16 or UTF-32; send UTF-8",
             Self::Empty => "is empty where JSON is expected",
             Self::Number => "is a number out of range",
+            Self::Fraction => "has a fraction that is lost in a number as large",
             Self::Surrogate => "has one half of a surrogate pair without the other",
             Self::Duplicate => "stands more than once in its object",
             Self::Encoding(at) => {
@@ -92,6 +95,9 @@ pub(super) fn refuse(faults: Vec<FieldError>) -> Rejection {
     let detail = match faults.as_slice() {
         [fault] if fault.pointer.is_empty() => format!("the body {}", fault.detail),
         [fault] => format!("the body has a value that {}", fault.detail),
+        faults if faults.len() >= MAX_FAULTS => {
+            format!("the body has at least {MAX_FAULTS} faults")
+        }
         faults => format!("the body has {} faults", faults.len()),
     };
     Problem::new(&types::INVALID_REQUEST).detail(detail).errors(faults).into()

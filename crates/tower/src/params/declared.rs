@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use gabion_errors::{FieldError, Problem, Rejection, types};
 use serde_json::{Number, Value};
@@ -6,7 +6,7 @@ use serde_json::{Number, Value};
 use super::{Params, decode::decode_form};
 use crate::{
     RouteContract,
-    json::{Kinds, MAX_FAULTS, Place, Schema, SchemaError, unknown},
+    json::{Kinds, MAX_FAULTS, Place, Schema, SchemaError, read_number, unknown},
 };
 
 /// The parameters of a route, made ready to read requests by them.
@@ -100,8 +100,9 @@ impl Declared {
     ///
     /// 400 with every fault, at most 64.
     pub fn read(&self, query: &str, path: &[(&'static str, String)]) -> Result<Params, Rejection> {
+        let values = Vec::with_capacity(self.parameters.len());
         let mut found =
-            Found { values: Vec::with_capacity(self.parameters.len()), faults: Vec::new() };
+            Found { values, faults: Vec::new(), refused: BTreeSet::new(), unreadable: false };
         for own in self.parameters.iter().filter(|own| own.part == Part::Path) {
             if let Some((_, text)) = path.iter().find(|(name, _)| *name == own.name) {
                 found.take(own, Cow::Borrowed(text));
@@ -115,52 +116,56 @@ impl Declared {
         }
         for own in self.parameters.iter().filter(|own| own.required && own.part == Part::Query) {
             if !found.has(own.name) {
-                found.tell(own.part, own.name, "missing", "is required".into());
+                found.tell(own.part, own.name, "missing", || "is required");
             }
         }
         found.end()
     }
 
-    fn read_pair(&self, pair: &str, found: &mut Found) {
+    fn read_pair<'q>(&self, pair: &'q str, found: &mut Found<'q>) {
         let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(name) = decode_form(name) else {
-            let detail = "has a name that is not percent-encoded UTF-8";
-            let fault = FieldError::new("/query", "encoding", detail);
-            return found.note(fault);
+            return found.tell_unreadable();
         };
         let mut declared = self.parameters.iter().filter(|own| own.part == Part::Query);
         let Some(own) = declared.find(|own| own.name == name) else {
-            if !self.open {
+            if !self.open && found.refused.insert(name.clone()) {
                 let known = || {
                     let query = self.parameters.iter().filter(|own| own.part == Part::Query);
                     query.map(|own| own.name)
                 };
-                found.tell(Part::Query, &name, "unknown", unknown(&name, known).into());
+                found.tell(Part::Query, &name, "unknown", || unknown(&name, known));
             }
             return;
         };
         if found.has(own.name) {
-            return found.tell(own.part, own.name, "duplicate", "stands more than once".into());
+            if found.refused.insert(name) {
+                found.tell(own.part, own.name, "duplicate", || "stands more than once");
+            }
+            return;
         }
         match decode_form(text) {
             Some(text) => found.take(own, text),
             None => {
                 found.values.push((own.name, Value::Null));
-                let detail = "is not percent-encoded UTF-8".into();
-                found.tell(own.part, own.name, "encoding", detail);
+                found.tell(own.part, own.name, "encoding", || "is not percent-encoded UTF-8");
             }
         }
     }
 }
 
 /// What was read so far.
-struct Found {
+struct Found<'q> {
     /// Of each parameter that was there, also where it is faulty.
     values: Vec<(&'static str, Value)>,
     faults: Vec<FieldError>,
+    /// Names that are not known or stood there before, and were told to be so; no more than faults.
+    refused: BTreeSet<Cow<'q, str>>,
+    /// Whether there was a name that nobody can read; told once, since nothing tells it from the next.
+    unreadable: bool,
 }
 
-impl Found {
+impl Found<'_> {
     fn has(&self, name: &str) -> bool {
         self.values.iter().any(|(own, _)| *own == name)
     }
@@ -172,8 +177,7 @@ impl Found {
             return self.values.push((own.name, value));
         }
         if value.is_string() && !own.kinds.has(Kinds::STRING) {
-            let detail = format!("must be {}", words(own.kinds));
-            self.tell(own.part, own.name, "type", detail.into());
+            self.tell(own.part, own.name, "type", || format!("must be {}", words(own.kinds)));
         } else {
             let part = Place::WHOLE.name(own.part.as_str());
             own.schema.fit_at(&mut value, &part.name(own.name), &mut self.faults);
@@ -181,15 +185,23 @@ impl Found {
         self.values.push((own.name, value));
     }
 
-    fn tell(&mut self, part: Part, name: &str, code: &'static str, detail: Cow<'static, str>) {
-        let pointer = Place::WHOLE.name(part.as_str()).name(name).pointer();
-        self.note(FieldError::new(pointer, code, detail));
+    fn tell<D: Into<Cow<'static, str>>>(
+        &mut self,
+        part: Part,
+        name: &str,
+        code: &'static str,
+        detail: impl FnOnce() -> D,
+    ) {
+        if self.faults.len() < MAX_FAULTS {
+            let pointer = Place::WHOLE.name(part.as_str()).name(name).pointer();
+            self.faults.push(FieldError::new(pointer, code, detail()));
+        }
     }
 
-    /// Keeps a fault, each once.
-    fn note(&mut self, fault: FieldError) {
-        if self.faults.len() < MAX_FAULTS && !self.faults.contains(&fault) {
-            self.faults.push(fault);
+    fn tell_unreadable(&mut self) {
+        if self.faults.len() < MAX_FAULTS && !std::mem::replace(&mut self.unreadable, true) {
+            let detail = "has a name that is not percent-encoded UTF-8";
+            self.faults.push(FieldError::new("/query", "encoding", detail));
         }
     }
 
@@ -197,6 +209,7 @@ impl Found {
         let detail = match self.faults.len() {
             0 => return Ok(Params(self.values)),
             1 => Cow::Borrowed("a parameter has a fault"),
+            MAX_FAULTS.. => format!("the parameters have at least {MAX_FAULTS} faults").into(),
             count => format!("the parameters have {count} faults").into(),
         };
         Err(Problem::new(&types::INVALID_REQUEST).detail(detail).errors(self.faults).into())
@@ -227,7 +240,7 @@ fn number(text: &str) -> Option<Number> {
     if !bare(bytes.first()) || !bare(bytes.last()) {
         return None;
     }
-    serde_json::from_str(text).ok()
+    read_number(text)
 }
 
 fn words(kinds: Kinds) -> String {

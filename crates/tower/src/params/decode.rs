@@ -14,8 +14,11 @@ pub(crate) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if well { percent_decode_str(text).decode_utf8().ok() } else { None }
 }
 
-/// The same in a query, where a space may be a plus (URL standard, `application/x-www-form-urlencoded`).
-pub(super) fn decode_form(text: &str) -> Option<Cow<'_, str>> {
+/// What a name or a value of a query stands for, as parameters are read: percent-encoded, and a space may
+/// be a plus (URL standard, `application/x-www-form-urlencoded`); `None` where an escape is cut or wrong,
+/// or what comes out is not UTF-8.
+#[must_use]
+pub fn decode_form(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('+') {
         return decode(text);
     }

@@ -90,6 +90,36 @@ fn a_flood_of_names_is_answered_with_few() {
 }
 
 #[test]
+fn a_name_that_is_repeated_is_written_down_once() {
+    use crate::json::written::during;
+
+    let unknown = "word=a&".to_owned() + &"limitt&".repeat(1150);
+    for query in [&unknown, &"word=a&".repeat(1150), &format!("word=a&{}", "%ff&".repeat(1150))] {
+        let (told, written) = during(|| ask(query, "1").unwrap_err());
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(written <= 2, "{written}: {told:?}");
+    }
+    let strangers: String = (0..1000).map(|i| format!("{}{i}&", "x".repeat(64))).collect();
+    let (told, written) = during(|| ask(&strangers, "1").unwrap_err());
+    assert_eq!(told.len(), 64);
+    assert!(written <= 128, "{written}");
+}
+
+#[test]
+fn an_integer_is_exact_or_refused() {
+    let limit = |text: &str| ask(&format!("word=a&limit={text}"), "1");
+    assert_eq!(
+        limit("-9007199254740993.0").unwrap().integer("limit"),
+        Some(-9_007_199_254_740_993)
+    );
+    for bad in ["1.00000000000000001", "-9007199254740993.5", "1e-400"] {
+        assert_eq!(limit(bad).unwrap_err()[0].split(' ').nth(1), Some("type"), "{bad}");
+    }
+    let beyond = limit("-9223372036854775809").unwrap_err();
+    assert_eq!(beyond, ["/query/limit range must be -9223372036854775808 to 500"]);
+}
+
+#[test]
 fn what_answers_text_takes_any_query_and_nothing_else_does() {
     static PAGE: RouteContract = {
         let mut contract = RouteContract::open("/", "page");

@@ -1,48 +1,42 @@
 use std::{cmp::Ordering, collections::HashSet};
 
 use gabion_config::nearest;
-use gabion_errors::FieldError;
 use serde_json::{Map, Number, Value};
 
 use super::{
-    Count, Members, Node, Range,
+    Count, Faults, Members, Node, Range,
     kinds::{Kinds, name_of},
 };
 use crate::json::{
     number::{canonical, compare, same, whole},
     place::Place,
-    unreadable::MAX_FAULTS,
 };
-
-type Faults = Vec<FieldError>;
 
 impl Node {
     /// Adds what is wrong with `value`; nothing is allocated where nothing is.
     pub(super) fn check(&self, value: &Value, place: &Place<'_>, faults: &mut Faults) {
-        if faults.len() >= MAX_FAULTS {
+        if faults.is_full() {
             return;
         }
-        let mut tell = |code, detail: String| {
-            faults.push(FieldError::new(place.pointer(), code, detail));
-        };
         if self.never {
-            return tell("unknown", "is not accepted".to_owned());
+            return faults.tell(place, "unknown", || "is not accepted");
         }
         if let Some(kinds) = self.kinds.filter(|kinds| !kinds.hold(value)) {
-            return tell("type", not_of(kinds, value));
+            return faults.tell(place, "type", || not_of(kinds, value));
         }
         let constant = self.constant.as_ref().filter(|constant| !same(constant, value));
         if let Some(constant) = constant {
-            tell(
-                "choice",
-                format!("must be {}", list([constant.to_string().as_str()].into_iter())),
-            );
+            faults.tell(place, "choice", || {
+                format!("must be {}", list([constant.to_string().as_str()].into_iter()))
+            });
         }
         if let Some(allowed) = &self.allowed
             && !allowed.iter().any(|allowed| same(allowed, value))
         {
-            let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
-            tell("choice", format!("must be one of {}", list(allowed.iter().map(String::as_str))));
+            faults.tell(place, "choice", || {
+                let allowed: Vec<String> = allowed.iter().map(ToString::to_string).collect();
+                format!("must be one of {}", list(allowed.iter().map(String::as_str)))
+            });
         }
         match value {
             Value::String(text) => self.check_text(text, place, faults),
@@ -65,45 +59,53 @@ impl Node {
 
     fn check_text(&self, text: &str, place: &Place<'_>, faults: &mut Faults) {
         if let Some(detail) = self.length.refuse(|| text.chars().count(), "characters") {
-            faults.push(FieldError::new(place.pointer(), "length", detail));
             // Matching costs the length.
-            return;
+            return faults.tell(place, "length", || detail);
         }
         if let Some(pattern) = &self.pattern
             && !pattern.regex.is_match(text)
         {
-            let detail = format!("must be {}", pattern.hint);
-            faults.push(FieldError::new(place.pointer(), "format", detail));
+            faults.tell(place, "format", || format!("must be {}", pattern.hint));
         }
     }
 
     fn check_number(&self, number: &Number, place: &Place<'_>, faults: &mut Faults) {
         let held = |(least, most)| whole(number).is_some_and(|own| (least..=most).contains(&own));
-        let detail = match self.held {
-            _ if !self.range.holds(number) => self.range.words(),
-            Some(bounds) if !held(bounds) => format!("must be {} to {}", bounds.0, bounds.1),
-            _ => return,
-        };
-        faults.push(FieldError::new(place.pointer(), "range", detail));
+        match self.held {
+            _ if !self.range.holds(number) => faults.tell(place, "range", || self.range.words()),
+            Some(bounds) if !held(bounds) => {
+                faults.tell(place, "range", || format!("must be {} to {}", bounds.0, bounds.1));
+            }
+            _ => {}
+        }
     }
 
     fn check_items(&self, items: &[Value], place: &Place<'_>, faults: &mut Faults) {
         if let Some(detail) = self.count.refuse(|| items.len(), "items") {
-            faults.push(FieldError::new(place.pointer(), "length", detail));
+            faults.tell(place, "length", || detail);
         }
         if let Some(each) = &self.items {
             for (i, item) in items.iter().enumerate() {
+                if faults.is_full() {
+                    return;
+                }
                 each.check(item, &place.item(i), faults);
             }
         }
-        if self.unique {
+        if self.unique && !faults.is_full() {
             let mut seen = HashSet::with_capacity(items.len());
             for (i, item) in items.iter().enumerate() {
                 let mut text = String::new();
                 canonical(item, &mut text);
-                if !seen.insert(text) && faults.len() < MAX_FAULTS {
-                    let detail = "stands more than once in its list";
-                    faults.push(FieldError::new(place.item(i).pointer(), "duplicate", detail));
+                if !seen.insert(text) {
+                    faults.tell(
+                        &place.item(i),
+                        "duplicate",
+                        || "stands more than once in its list",
+                    );
+                    if faults.is_full() {
+                        return;
+                    }
                 }
             }
         }
@@ -161,21 +163,17 @@ impl Node {
 impl Members {
     fn check(&self, own: &Map<String, Value>, place: &Place<'_>, faults: &mut Faults) {
         for name in self.required.iter().filter(|name| !own.contains_key(*name)) {
-            if faults.len() < MAX_FAULTS {
-                let pointer = place.name(name).pointer();
-                faults.push(FieldError::new(pointer, "missing", "is required"));
-            }
+            faults.tell(&place.name(name), "missing", || "is required");
         }
         for (name, member) in own {
-            if faults.len() >= MAX_FAULTS {
+            if faults.is_full() {
                 return;
             }
             match (self.properties.get(name), &self.others) {
                 (Some(node), _) => node.check(member, &place.name(name), faults),
                 (None, Some(others)) if others.never => {
                     let known = || self.properties.keys().map(String::as_str);
-                    let pointer = place.name(name).pointer();
-                    faults.push(FieldError::new(pointer, "unknown", unknown(name, known)));
+                    faults.tell(&place.name(name), "unknown", || unknown(name, known));
                 }
                 (None, Some(others)) => others.check(member, &place.name(name), faults),
                 (None, None) => {}
@@ -243,38 +241,38 @@ enum Fits {
 }
 
 fn fit_some(branches: &[Node], value: &Value, place: &Place<'_>, faults: &mut Faults, fits: Fits) {
-    if faults.len() >= MAX_FAULTS {
+    if faults.is_full() {
         return;
     }
-    let (mut fitting, mut near) = (0, Vec::new());
+    let mut fitting = 0;
     for branch in branches {
-        let mut own = Vec::new();
+        // The faults of a branch that is not meant are nobody's, so that none is written down.
+        let mut own = Faults::verdict();
         branch.check(value, place, &mut own);
-        if own.is_empty() {
-            fitting += 1;
-            if fits == Fits::Any {
-                return;
-            }
-        } else if branch.possible().hold(value) {
-            near.push(own);
+        fitting += usize::from(!own.any());
+        if fitting > usize::from(fits == Fits::One) {
+            break;
         }
     }
-    let mut tell = |code, detail: String| {
-        faults.push(FieldError::new(place.pointer(), code, detail));
-    };
-    match (fitting, near.len()) {
-        (1, _) => {}
-        (0, 0) => {
+    match fitting {
+        1 => {}
+        0 if faults.are_counted_only() => faults.tell(place, "choice", || ""),
+        0 => tell_near(branches, value, place, faults),
+        _ => faults.tell(place, "choice", || "fits more than one of what is accepted here"),
+    }
+}
+
+/// Why a value fits none of the branches.
+fn tell_near(branches: &[Node], value: &Value, place: &Place<'_>, faults: &mut Faults) {
+    let mut near = branches.iter().filter(|branch| branch.possible().hold(value));
+    match (near.next(), near.next()) {
+        (None, _) => faults.tell(place, "type", || {
             let kinds = branches.iter().fold(Kinds::NONE, |all, own| all.or(own.declared()));
-            tell("type", not_of(kinds, value));
-        }
+            not_of(kinds, value)
+        }),
         // The only one that was meant; its faults are what is wrong.
-        (0, 1) => {
-            faults.extend(near.into_iter().flatten());
-            faults.truncate(MAX_FAULTS);
-        }
-        (0, _) => tell("choice", "fits none of what is accepted here".to_owned()),
-        _ => tell("choice", "fits more than one of what is accepted here".to_owned()),
+        (Some(meant), None) => meant.check(value, place, faults),
+        _ => faults.tell(place, "choice", || "fits none of what is accepted here"),
     }
 }
 
@@ -301,6 +299,8 @@ pub(crate) fn unknown<'a, I: Iterator<Item = &'a str>>(
     name: &str,
     known: impl Fn() -> I,
 ) -> String {
+    #[cfg(test)]
+    crate::json::written::add();
     if let Some(meant) = nearest(name, known()) {
         return format!("is not known, did you mean {}?", list([meant].into_iter()));
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use regex_lite::Regex;
 use serde_json::{Map, Number, Value};
 
-use super::{Members, Node, Pattern, SchemaError, check::list, kinds::Kinds};
-use crate::json::place::Place;
+use super::{Members, Node, Pattern, Range, SchemaError, check::list, kinds::Kinds};
+use crate::json::{number::whole, place::Place};
 
 /// Keywords that only describe.
 const DESCRIBING: [&str; 14] = [
@@ -43,12 +43,15 @@ pub(super) fn node(schema: &Value, place: &Place<'_>) -> Result<Node, SchemaErro
         pattern.hint = list([hint.as_str()].into_iter());
     }
     node.members = members(keywords, place)?.map(Box::new);
-    node.held = match (node.kinds, keywords.get("format").and_then(Value::as_str)) {
-        (Some(kinds), Some(format)) if kinds.has(Kinds::INTEGER) && !kinds.has(Kinds::NUMBER) => {
-            held(format)
-        }
-        _ => None,
-    };
+    let integer = |kinds: &Kinds| kinds.has(Kinds::INTEGER) && !kinds.has(Kinds::NUMBER);
+    node.held = node.kinds.filter(integer).map(|_| {
+        let range = bounds(&node.range);
+        let format = keywords.get("format").and_then(Value::as_str).unwrap_or_default();
+        let held = held(format, range.0);
+        let both = (held.0.max(range.0), held.1.min(range.1));
+        // Where nothing is left, the range refuses what the format does not.
+        if both.0 <= both.1 { both } else { held }
+    });
     Ok(node)
 }
 
@@ -131,7 +134,7 @@ fn kinds(value: &Value) -> Option<Kinds> {
 }
 
 fn count(value: &Value) -> Result<u64, Refused> {
-    let whole = value.as_number().and_then(crate::json::number::whole);
+    let whole = value.as_number().and_then(whole);
     whole.and_then(|count| count.try_into().ok()).ok_or(Err("is no count"))
 }
 
@@ -145,19 +148,34 @@ fn pattern(value: &Value) -> Option<Pattern> {
     Some(Pattern { regex: Regex::new(text).ok()?, hint })
 }
 
-/// The integers that a format of OpenAPI holds; other formats only describe.
-fn held(format: &str) -> Option<(i128, i128)> {
-    Some(match format {
+/// The first and the last integer of a range.
+fn bounds(range: &Range) -> (i128, i128) {
+    let bound = |number: &Option<Number>, round: fn(f64) -> f64| {
+        let number = number.as_ref()?;
+        // One that is too large for it is told by the range itself.
+        whole(number).or_else(|| Some(round(number.as_f64()?) as i128))
+    };
+    let least = bound(&range.least, f64::ceil).unwrap_or(i128::MIN);
+    let above = bound(&range.above, f64::floor).map_or(i128::MIN, |above| above.saturating_add(1));
+    let most = bound(&range.most, f64::floor).unwrap_or(i128::MAX);
+    let below = bound(&range.below, f64::ceil).map_or(i128::MAX, |below| below.saturating_sub(1));
+    (least.max(above), most.min(below))
+}
+
+/// The integers that a format of OpenAPI holds, where the range begins with `least`; of other formats,
+/// which only describe, those that a type of Rust holds.
+fn held(format: &str, least: i128) -> (i128, i128) {
+    match format {
         "int8" => (i8::MIN.into(), i8::MAX.into()),
         "int16" => (i16::MIN.into(), i16::MAX.into()),
         "int32" => (i32::MIN.into(), i32::MAX.into()),
-        "int64" => (i64::MIN.into(), u64::MAX.into()),
+        "int64" if least < 0 => (i64::MIN.into(), i64::MAX.into()),
         "uint8" => (0, u8::MAX.into()),
         "uint16" => (0, u16::MAX.into()),
         "uint32" => (0, u32::MAX.into()),
         "uint64" => (0, u64::MAX.into()),
-        _ => return None,
-    })
+        _ => (i64::MIN.into(), u64::MAX.into()),
+    }
 }
 
 fn fault(place: &Place<'_>, keyword: &str, reason: &'static str) -> SchemaError {

@@ -1,6 +1,8 @@
-use proptest::prelude::*;
+use std::cell::Cell;
 
-use super::*;
+use proptest::{prelude::*, test_runner::TestRunner};
+
+use super::{super::number::is_whole, *};
 
 /// The faults of a text as `pointer code detail`.
 fn faults(text: impl AsRef<[u8]>) -> Vec<String> {
@@ -18,7 +20,7 @@ fn detail(text: impl AsRef<[u8]>) -> String {
 
 #[test]
 fn each_kind_of_unreadable_body_has_its_own_words() {
-    let kinds: [(&[u8], &str); 13] = [
+    let kinds: [(&[u8], &str); 14] = [
         (
             b"\xEF\xBB\xBF{}",
             " byte-order-mark begins with a byte order mark; send UTF-8 without one",
@@ -36,6 +38,7 @@ fn each_kind_of_unreadable_body_has_its_own_words() {
         ),
         (b"[[[[[1]]]]]", "/0/0/0/0 depth is nested deeper than 4 levels"),
         (b"{\"a\":[1e400]}", "/a/0 number is a number out of range"),
+        (b"[9007199254740993.5]", "/0 number has a fraction that is lost in a number as large"),
         (b"{\"a\":\"\\ud800\"}", "/a surrogate has one half of a surrogate pair without the other"),
         (b"{\"a\":1,\"\\u0061\":1}", "/a duplicate stands more than once in its object"),
     ];
@@ -55,6 +58,7 @@ fn the_detail_says_what_is_wrong_with_the_body() {
         "the body has a value that stands more than once in its object"
     );
     assert_eq!(detail(r#"{"a":1e999,"a":1"#), "the body has 3 faults");
+    assert_eq!(detail(format!("[{}0]", "1e999,".repeat(64))), "the body has at least 64 faults");
 }
 
 #[test]
@@ -96,6 +100,13 @@ fn all_names_that_stand_twice_are_told_and_each_once() {
     let told = faults(text);
     let places: Vec<_> = told.iter().filter_map(|fault| fault.split(' ').next()).collect();
     assert_eq!(places, ["/a", "/b/c/0/d", "/b/c"]);
+}
+
+#[test]
+fn of_a_name_that_stands_twice_only_the_first_value_is_looked_into() {
+    let told = faults(r#"{"a":1e999,"a":{"b":1,"b":1},"c":{"a":1e999}}"#);
+    let places: Vec<_> = told.iter().filter_map(|fault| fault.split(' ').next()).collect();
+    assert_eq!(places, ["/a", "/a", "/c/a"]);
 }
 
 #[test]
@@ -214,29 +225,140 @@ fn values() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Whether `text` has what only we refuse: a name twice, or too deep.
-fn only_ours(text: &str) -> bool {
-    let Err(rejection) = parse(text.as_bytes(), 64) else { return false };
-    let ours = ["duplicate", "depth"];
-    rejection.problem().field_errors().iter().all(|fault| ours.contains(&fault.code))
+/// A change to one byte of a text, wherever it is.
+#[derive(Debug, Clone)]
+enum Change {
+    Put(prop::sample::Index, u8),
+    Replace(prop::sample::Index, u8),
+    Remove(prop::sample::Index),
+    Repeat(prop::sample::Index, prop::sample::Index),
+}
+
+impl Change {
+    fn make(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Put(at, byte) => bytes.insert(at.index(bytes.len() + 1), *byte),
+            _ if bytes.is_empty() => {}
+            Self::Replace(at, byte) => {
+                let at = at.index(bytes.len());
+                bytes[at] = *byte;
+            }
+            Self::Remove(at) => {
+                bytes.remove(at.index(bytes.len()));
+            }
+            Self::Repeat(from, to) => {
+                let (from, to) = (from.index(bytes.len()), to.index(bytes.len()));
+                let part = bytes[from.min(to)..=from.max(to)].to_vec();
+                bytes.splice(to..to, part);
+            }
+        }
+    }
+}
+
+/// Valid texts, with a few bytes of them changed.
+fn changed() -> impl Strategy<Value = Vec<u8>> {
+    let byte = || {
+        prop_oneof![
+            3 => prop::sample::select(b"{}[]\",:\\ue+-.0129tn /\n\x01\xef\xbb\xc3\x80".to_vec()),
+            1 => any::<u8>(),
+        ]
+    };
+    let change = prop_oneof![
+        (any::<prop::sample::Index>(), byte()).prop_map(|(at, byte)| Change::Put(at, byte)),
+        (any::<prop::sample::Index>(), byte()).prop_map(|(at, byte)| Change::Replace(at, byte)),
+        any::<prop::sample::Index>().prop_map(Change::Remove),
+        any::<(prop::sample::Index, prop::sample::Index)>()
+            .prop_map(|(from, to)| Change::Repeat(from, to)),
+    ];
+    (values(), any::<bool>(), prop::collection::vec(change, 0..4)).prop_map(
+        |(value, pretty, changes)| {
+            let text =
+                if pretty { serde_json::to_vec_pretty(&value) } else { serde_json::to_vec(&value) };
+            let mut bytes = text.unwrap();
+            changes.iter().for_each(|change| change.make(&mut bytes));
+            bytes
+        },
+    )
+}
+
+/// Whether two readers have read the same: numbers to the last digit that an `f64` has, where one of
+/// them is exact and the other is not.
+fn near(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Number(one), Value::Number(other)) => {
+            let (one, other) = (one.as_f64().unwrap(), other.as_f64().unwrap());
+            (one - other).abs() <= one.abs().max(f64::MIN_POSITIVE) * 4.0 * f64::EPSILON
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| near(one, other))
+        }
+        (Value::Object(one), Value::Object(other)) => {
+            let mut both = one.iter().zip(other);
+            one.len() == other.len()
+                && both.all(|(one, other)| one.0 == other.0 && near(one.1, other.1))
+        }
+        (one, other) => one == other,
+    }
+}
+
+/// Compares the verdict on `bytes` with that of `serde_json`: what was read, if they were accepted.
+fn compared(bytes: &[u8]) -> Result<Option<Value>, TestCaseError> {
+    let text = String::from_utf8_lossy(bytes);
+    match (parse(bytes, 64), serde_json::from_slice::<Value>(bytes)) {
+        (Ok(value), Ok(other)) => {
+            prop_assert!(near(&value, &other), "{text}: {value} {other}");
+            Ok(Some(value))
+        }
+        (Ok(_), Err(error)) => Err(TestCaseError::fail(format!("{error}: {text}"))),
+        (Err(rejection), other) => {
+            let faults = rejection.problem().field_errors();
+            prop_assert!((1..=MAX_FAULTS).contains(&faults.len()));
+            // What only we refuse: a name twice, too deep, and a fraction that would be lost.
+            let ours = |fault: &FieldError| {
+                ["duplicate", "depth"].contains(&fault.code) || fault.detail.contains("fraction")
+            };
+            prop_assert!(other.is_err() || faults.iter().all(ours), "{text}: {faults:?}");
+            Ok(None)
+        }
+    }
+}
+
+#[test]
+fn changed_texts_are_read_as_by_serde_json_or_refused() {
+    let (accepted, refused) = (Cell::new(0), Cell::new(0));
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(2000));
+    let ran = runner.run(&changed(), |bytes| {
+        let counted = if compared(&bytes)?.is_some() { &accepted } else { &refused };
+        counted.set(counted.get() + 1);
+        Ok(())
+    });
+    ran.unwrap();
+    let (accepted, refused) = (accepted.get(), refused.get());
+    assert!(accepted > 200 && refused > 200, "{accepted} accepted, {refused} refused");
 }
 
 proptest! {
     #[test]
-    fn any_bytes_are_parsed_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let read = parse(&bytes, 8);
-        prop_assert_eq!(read.is_ok(), read.is_ok_and(|value| {
-            serde_json::from_slice::<Value>(&bytes).is_ok_and(|other| other == value)
-        }));
+    fn what_is_accepted_is_what_serde_json_reads(text in texts()) {
+        compared(text.as_bytes())?;
     }
 
     #[test]
-    fn what_is_accepted_is_what_serde_json_reads(text in texts()) {
-        match (parse(text.as_bytes(), 64), serde_json::from_str::<Value>(&text)) {
-            (Ok(value), Ok(other)) => prop_assert_eq!(value, other),
-            (Ok(_), Err(error)) => prop_assert!(false, "{error}: {text}"),
-            (Err(_), Ok(_)) => prop_assert!(only_ours(&text), "{text}"),
-            (Err(_), Err(_)) => {}
+    fn a_number_is_whole_if_it_is_written_so(
+        digits in "[1-9][0-9]{0,24}", point in 0_usize..30, exponent in -30_i64..30, negative: bool,
+    ) {
+        let (before, behind) = digits.split_at(point.min(digits.len()));
+        let before = if before.is_empty() { "0" } else { before };
+        let behind = if behind.is_empty() { "0" } else { behind };
+        let sign = if negative { "-" } else { "" };
+        let text = format!("{sign}{before}.{behind}e{exponent}");
+        let trimmed = behind.trim_end_matches('0');
+        let zeros = format!("{before}{trimmed}");
+        let zeros = zeros.len() - zeros.trim_end_matches('0').len();
+        let whole = exponent - trimmed.len() as i64 + zeros as i64 >= 0;
+        match exact::read(&text) {
+            Ok(number) => prop_assert_eq!(is_whole(&number), whole, "{} {}", text, number),
+            Err(fault) => prop_assert!(fault == Fault::Fraction && !whole, "{} {:?}", text, fault),
         }
     }
 
@@ -247,6 +369,6 @@ proptest! {
         } else {
             value.to_string()
         };
-        prop_assert_eq!(parse(text.as_bytes(), 64).unwrap(), serde_json::from_str::<Value>(&text).unwrap());
+        prop_assert!(compared(text.as_bytes())?.is_some(), "{text}");
     }
 }
