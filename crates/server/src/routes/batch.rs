@@ -72,6 +72,7 @@ struct BatchItem {
     /// Path and query on this server.
     #[schema(min_length = 1, max_length = 8192)]
     path: String,
+    /// JSON; left out or `null`: no body. The body `null` itself cannot be sent here.
     #[schema(value_type = Option<serde_json::Value>)]
     body: Option<Value>,
 }

@@ -1,6 +1,6 @@
-use std::ptr;
+use std::{borrow::Cow, ptr};
 
-use gabion_tower::{Match, Route, RouteError, Routes};
+use gabion_tower::{Match, Route, RouteError, Routes, params::decode_form};
 use http::request::Parts;
 
 use super::{CLASSES, Endpoint, WORK, WORK_BATCH, WORK_CRITICAL, WORK_DEGRADED};
@@ -31,9 +31,12 @@ impl<R: Routes> AsAsked<R> {
 }
 
 /// The class as the query asks for it, before anything of it is checked.
-fn asked(head: &Parts) -> Option<&str> {
-    let mut given = head.uri.query()?.split('&').filter_map(|pair| pair.strip_prefix("class="));
-    given.next().filter(|_| given.next().is_none())
+fn asked(head: &Parts) -> Option<Cow<'_, str>> {
+    let pairs = head.uri.query()?.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    // However it is encoded: so are the parameters read.
+    let mut given = pairs.filter(|(name, _)| decode_form(name).as_deref() == Some("class"));
+    let (_, value) = given.next()?;
+    decode_form(value).filter(|_| given.next().is_none())
 }
 
 impl<R: Routes> Routes for AsAsked<R> {
@@ -43,7 +46,7 @@ impl<R: Routes> Routes for AsAsked<R> {
             && let Some(work) = &self.work
             // What is no class, or told twice, is refused when the parameters are read.
             && let Some(asked) = asked(head)
-            && let Some(at) = CLASSES.iter().position(|class| *class == asked)
+            && let Some(at) = CLASSES.iter().position(|class| asked == *class)
         {
             found.route = work[at];
         }
@@ -78,8 +81,23 @@ mod tests {
     }
 
     #[test]
+    fn a_class_is_the_same_however_it_is_encoded() {
+        for query in ["cl%61ss=batch", "class=b%61tch", "io_ms=1&%63lass=%62atch&"] {
+            assert_eq!(class(&format!("/api/demo/work?{query}")), Class::Batch, "{query}");
+        }
+        assert_eq!(class("/api/demo/work?class=batch&cl%61ss=critical"), Class::User);
+    }
+
+    #[test]
     fn work_that_asks_for_none_is_a_users() {
-        for query in ["", "?class=", "?class=vip", "?class=batch&class=critical"] {
+        for query in [
+            "",
+            "?class=",
+            "?class=vip",
+            "?class=%zz",
+            "?class=batch&class=critical",
+            "?class=batch&class",
+        ] {
             assert_eq!(class(&format!("/api/demo/work{query}")), Class::User, "{query}");
         }
     }
