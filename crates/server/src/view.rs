@@ -113,13 +113,13 @@ impl From<&Backup> for BackupItem {
 impl From<Accepted> for AcceptedItem {
     fn from(accepted: Accepted) -> Self {
         let needs_restart = accepted.changed.needs_restart().map(str::to_owned).collect();
-        Self::of(accepted, needs_restart)
+        Self::of(&accepted, needs_restart)
     }
 }
 
 impl AcceptedItem {
     /// In a process where `needs_restart` wait.
-    pub(crate) fn of(accepted: Accepted, needs_restart: Vec<String>) -> Self {
+    pub(crate) fn of(accepted: &Accepted, needs_restart: Vec<String>) -> Self {
         Self {
             version: accepted.version,
             changed: accepted.changed.iter().map(|changed| changed.key.clone()).collect(),

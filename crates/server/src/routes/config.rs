@@ -217,7 +217,7 @@ async fn reload(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let confirm = span(confirm)?;
     let actor = Actor::of(exchange)?;
     let taken = app.carry_through(move |app| async move { app.reload(&actor, confirm).await });
-    super::json(StatusCode::OK, &AcceptedItem::of(taken.await??, app.config.needs_restart()))
+    super::json(StatusCode::OK, &AcceptedItem::of(&taken.await??, app.config.needs_restart()))
 }
 
 async fn confirm(app: &App, exchange: &mut Exchange, _input: Input) -> Reply {
@@ -232,7 +232,7 @@ async fn rollback(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let actor = Actor::of(exchange)?;
     let taken =
         app.carry_through(move |app| async move { app.rollback(version, &actor, confirm).await });
-    super::json(StatusCode::OK, &AcceptedItem::of(taken.await??, app.config.needs_restart()))
+    super::json(StatusCode::OK, &AcceptedItem::of(&taken.await??, app.config.needs_restart()))
 }
 
 async fn apply(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
@@ -240,7 +240,7 @@ async fn apply(app: &App, exchange: &mut Exchange, input: Input) -> Reply {
     let confirm = span(confirm)?;
     let (actor, text) = (Actor::of(exchange)?, (name, text));
     let taken = app.carry_through(move |app| async move { app.apply(text, &actor, confirm).await });
-    super::json(StatusCode::OK, &AcceptedItem::of(taken.await??, app.config.needs_restart()))
+    super::json(StatusCode::OK, &AcceptedItem::of(&taken.await??, app.config.needs_restart()))
 }
 
 /// The time in which a change has to be confirmed.
