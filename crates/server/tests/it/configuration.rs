@@ -7,7 +7,6 @@ mod killed;
 mod mistakes;
 mod storm;
 mod told;
-mod told;
 mod way_back;
 
 use serde_json::Value;
