@@ -156,7 +156,10 @@ where
             Poll::Ready(())
         })
         .await;
-    } else if ended.is_ok() && watch.is_left_unread() && !io.is_at_end() {
+    } else if watch.is_left_unread()
+        && ended.as_ref().map_or_else(hyper::Error::is_parse, |()| true)
+        && !io.is_at_end()
+    {
         let _ = tokio::time::timeout(FORGETTING, io.forget(FORGOTTEN)).await;
     }
     ended?;
