@@ -1,7 +1,9 @@
+mod body;
+
 use std::{
     io,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU16, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
@@ -111,56 +113,6 @@ impl Watch {
     pub(super) fn set_http2(&self) {
         self.mark(HTTP2);
         self.progress.set_http2();
-    }
-
-    /// Whether the client sends the body of its request over HTTP/1 too slowly.
-    pub(super) fn body_is_too_slow(&self) -> bool {
-        self.has(BODY_TOO_SLOW)
-    }
-
-    /// A handler waits for the body of HTTP/1; `waker` is woken when that takes too long.
-    pub(super) fn body_waits(&self, waker: &Waker) {
-        self.body.register(waker);
-        self.progress.body_waiting(self.now());
-    }
-
-    /// A part of that body came.
-    pub(super) fn body_came(&self, bytes: usize) {
-        self.progress.body_received(bytes, self.now());
-    }
-
-    /// Nobody waits for that body any more.
-    pub(super) fn body_ended(&self) {
-        self.progress.body_done();
-    }
-
-    /// The bodies that are waited for over HTTP/2.
-    pub(super) fn bodies(&self) -> &Bodies {
-        self.bodies.get_or_init(Box::default)
-    }
-
-    /// Whoever answers a request over HTTP/1 does not read the rest of its body.
-    pub(super) fn leave(&self, left: Left) {
-        *self.left.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(left));
-        self.mark(LEFT);
-    }
-
-    /// What was left of the request that is now answered.
-    pub(super) fn take_left(&self) -> Option<Left> {
-        if !self.has(LEFT) {
-            return None;
-        }
-        self.unmark(LEFT);
-        self.left.lock().unwrap_or_else(PoisonError::into_inner).take().map(|left| *left)
-    }
-
-    /// A part of a request will not be read by anybody.
-    pub(super) fn left_unread(&self) {
-        self.mark(UNREAD);
-    }
-
-    pub(super) fn is_left_unread(&self) -> bool {
-        self.has(UNREAD)
     }
 
     pub(super) fn request_began(&self) {
