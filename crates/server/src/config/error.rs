@@ -24,6 +24,9 @@ pub enum ConfigError {
         "version {0} holds, but a part of the server failed over it; a restart sets that right"
     )]
     Half(u64),
+    /// Another change does not come to its end.
+    #[error("another change of the configuration does not come to its end")]
+    Busy,
     /// The history could not be read or written.
     #[error(transparent)]
     History(#[from] HistoryError),
@@ -39,8 +42,8 @@ impl ToProblem for ConfigError {
             Self::NoTrial => Problem::new(&types::CONFLICT).detail(self.to_string()),
             Self::Panicked => Problem::new(&types::INTERNAL),
             Self::Half(_) => Problem::new(&types::INTERNAL).detail(self.to_string()),
-            // The disk: full, gone, or not ours any more.
-            Self::History(_) => {
+            // The disk: full, gone, not ours any more, or it does not answer.
+            Self::Busy | Self::History(_) => {
                 let wait = Duration::from_secs(10);
                 Problem::new(&types::DEPENDENCY_UNAVAILABLE).retry_after(wait)
             }

@@ -9,7 +9,10 @@ use std::{
 
 use gabion_clock::{Clock, SystemClock, UnixTime};
 use gabion_config::{Entry, History, HistoryError, Holds, Live, Trial, Version, diff};
-use tokio::sync::Notify;
+use tokio::{
+    sync::{Notify, OwnedMutexGuard},
+    time::timeout,
+};
 use tracing::info;
 
 use self::trials::OnTrial;
@@ -30,7 +33,7 @@ pub struct ConfigKeeper {
     /// Locked for moments.
     current: Mutex<Current>,
     /// Held by a change from its reading to its last subscriber, and by nobody who answers requests.
-    turn: Mutex<()>,
+    turn: Arc<tokio::sync::Mutex<()>>,
     /// Told when a trial begins or ends.
     trials: Notify,
 }
@@ -65,7 +68,7 @@ impl ConfigKeeper {
             trial: trial.map(|trial| OnTrial::at(trial, clock)),
         };
         let begun = Arc::clone(&current.entries);
-        let (current, turn, trials) = (Mutex::new(current), Mutex::new(()), Notify::new());
+        let (current, turn, trials) = (Mutex::new(current), Arc::default(), Notify::new());
         Ok(Self { sources, history, clock, live, begun, current, turn, trials })
     }
 
@@ -128,12 +131,11 @@ impl ConfigKeeper {
         confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
         let author = author.to_owned();
-        let take = move |keeper: &Self| {
-            // Read in its turn: what is read later is not replaced by what was read before.
-            let turn = keeper.turn();
-            keeper.put(&turn, keeper.read()?, &author, keeper.tried(confirm))
-        };
-        self.aside(move |keeper| counted(take(keeper))).await
+        // Read in its turn: what is read later is not replaced by what was read before.
+        self.in_turn(move |keeper, turn| {
+            keeper.put(turn, keeper.read()?, &author, keeper.tried(confirm))
+        })
+        .await
     }
 
     /// Takes an earlier version: the one before, or the one named. It holds across restarts until
@@ -149,8 +151,7 @@ impl ConfigKeeper {
         confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
         let author = author.to_owned();
-        let take = move |keeper: &Self| {
-            let turn = keeper.turn();
+        self.in_turn(move |keeper, turn| {
             let version = match version {
                 Some(version) => version,
                 None => {
@@ -161,9 +162,9 @@ impl ConfigKeeper {
                 }
             };
             let found = earlier(&keeper.sources, &keeper.history, version, keeper.instead())?;
-            keeper.put(&turn, found, &author, keeper.tried(confirm))
-        };
-        self.aside(move |keeper| counted(take(keeper))).await
+            keeper.put(turn, found, &author, keeper.tried(confirm))
+        })
+        .await
     }
 
     /// Takes `text`, which is told as `name`. It holds across restarts until the file changes, or with
@@ -179,14 +180,13 @@ impl ConfigKeeper {
         confirm: Option<Duration>,
     ) -> Result<Accepted, ConfigError> {
         let author = author.to_owned();
-        let take = move |keeper: &Self| {
-            let turn = keeper.turn();
+        self.in_turn(move |keeper, turn| {
             let holds = keeper.instead();
             let loaded = keeper.sources.load_text(&name, &text).map_err(ConfigError::Findings)?;
             let found = InEffect { text, loaded, holds };
-            keeper.put(&turn, found, &author, keeper.tried(confirm))
-        };
-        self.aside(move |keeper| counted(take(keeper))).await
+            keeper.put(turn, found, &author, keeper.tried(confirm))
+        })
+        .await
     }
 
     /// Keeps what is on trial; its version.
@@ -195,8 +195,9 @@ impl ConfigKeeper {
     ///
     /// When there is nothing on trial, or the history cannot be written.
     pub async fn confirm(self: &Arc<Self>) -> Result<u64, ConfigError> {
-        self.aside(|keeper| {
-            let _turn = keeper.turn();
+        let turn = self.turn().await?;
+        self.aside(move |keeper| {
+            let _turn = turn;
             // What is on disk counts: during a hand-over two processes decide.
             let trial = keeper.history.end_trial()?.ok_or(ConfigError::NoTrial)?;
             keeper.lock().trial = None;
@@ -217,6 +218,25 @@ impl ConfigKeeper {
         read(&self.sources, Some(&self.history), UnixTime::from_millis(0))
     }
 
+    /// Lets `change` happen when no other one does, and counts how it ends.
+    async fn in_turn<T: Send + 'static>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&Self, &Turn) -> Result<T, ConfigError> + Send + 'static,
+    ) -> Result<T, ConfigError> {
+        let turn = match self.turn().await {
+            Ok(turn) => turn,
+            Err(busy) => return counted(Err(busy)),
+        };
+        self.aside(move |keeper| counted(change(keeper, &turn))).await
+    }
+
+    /// The turn of whoever asks, unless the one whose turn it is hangs, as on a file system that does not
+    /// answer.
+    async fn turn(&self) -> Result<Turn, ConfigError> {
+        let turn = Arc::clone(&self.turn).lock_owned();
+        timeout(PATIENCE, turn).await.map_err(|_| ConfigError::Busy)
+    }
+
     /// Does `work`, which reads and writes files, where it holds up no requests.
     async fn aside<T: Send + 'static>(
         self: &Arc<Self>,
@@ -235,7 +255,7 @@ impl ConfigKeeper {
     /// Whoever cannot follow is asked first; then the change is written down, and then it holds.
     fn put(
         &self,
-        _turn: &Turn<'_>,
+        _turn: &Turn,
         InEffect { text, loaded, holds }: InEffect,
         author: &str,
         trial: impl FnOnce(u64, Option<Trial>) -> Result<Option<Trial>, HistoryError>,
@@ -259,16 +279,15 @@ impl ConfigKeeper {
         Ok(Accepted { version, changed, trial })
     }
 
-    fn turn(&self) -> Turn<'_> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn lock(&self) -> MutexGuard<'_, Current> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-type Turn<'a> = MutexGuard<'a, ()>;
+type Turn = OwnedMutexGuard<()>;
+
+/// How long a change waits for the one before it.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Counts how a change ended.
 fn counted<T>(taken: Result<T, ConfigError>) -> Result<T, ConfigError> {

@@ -157,3 +157,15 @@ async fn a_trial_of_what_was_never_taken_takes_nothing_back() {
     let keeper = ConfigKeeper::open(sources, &path, SystemClock::new()).unwrap();
     assert_eq!((headers(&keeper), history.trial().unwrap()), (70, None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn behind_a_change_that_hangs_nobody_waits_for_ever() {
+    let (folder, keeper) = begin();
+    write(&folder, 60);
+    let hangs = Arc::clone(&keeper.turn).lock_owned().await;
+    assert!(matches!(keeper.reload("one", None).await, Err(ConfigError::Busy)));
+    assert!(matches!(keeper.confirm().await, Err(ConfigError::Busy)));
+    drop(hangs);
+    keeper.reload("two", None).await.unwrap();
+    assert_eq!(headers(&keeper), 60);
+}

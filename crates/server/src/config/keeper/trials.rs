@@ -62,7 +62,9 @@ impl ConfigKeeper {
         author: &str,
     ) -> Result<Option<Accepted>, ConfigError> {
         let author = author.to_owned();
-        let taken = self.aside(move |keeper| keeper.revert(&author)).await;
+        // However long that takes: nobody is there to try again.
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let taken = self.aside(move |keeper| keeper.revert(&turn, &author)).await;
         if let Err(error) = &taken {
             // With half of the parts it has come back.
             if !matches!(error, ConfigError::Half(_)) {
@@ -76,26 +78,19 @@ impl ConfigKeeper {
         taken
     }
 
-    fn revert(&self, author: &str) -> Result<Option<Accepted>, ConfigError> {
-        // Held to the end: what is confirmed or applied meanwhile is not taken back.
-        let turn = self.turn();
+    fn revert(&self, turn: &Turn, author: &str) -> Result<Option<Accepted>, ConfigError> {
         let over = |on_trial: &OnTrial| on_trial.ends <= self.clock.now();
         let Some(OnTrial { trial, .. }) = self.lock().trial.filter(over) else { return Ok(None) };
-        match self.take_back(&turn, trial, author) {
+        match self.take_back(turn, trial, author) {
             // By a predecessor or successor, whose decision holds here as well.
             Err(ConfigError::History(HistoryError::Decided)) => {
-                counted(self.put(&turn, self.read()?, author, self.tried(None))).map(|_| None)
+                counted(self.put(turn, self.read()?, author, self.tried(None))).map(|_| None)
             }
             taken => counted(taken).map(Some),
         }
     }
 
-    fn take_back(
-        &self,
-        turn: &Turn<'_>,
-        trial: Trial,
-        author: &str,
-    ) -> Result<Accepted, ConfigError> {
+    fn take_back(&self, turn: &Turn, trial: Trial, author: &str) -> Result<Accepted, ConfigError> {
         // Asked again under the lock that the other process has to wait for.
         let undecided = |running| match running == Some(trial) {
             true => Ok(None),
